@@ -1,0 +1,54 @@
+"""Refusals of the accounts package. Each carries a stable kebab-case code and no text for people."""
+
+
+class AccountsError(Exception):
+    """Root of every refusal raised by ``accounts``; ``code`` is what pages translate."""
+
+    code = "account-refused"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail
+
+
+class UnknownAccountError(AccountsError):
+    """No such account; raised by look-ups that promise to find one."""
+
+    code = "account-unknown"
+
+
+class PasskeyRefusedError(AccountsError):
+    """A WebAuthn ceremony failed one of our checks (WebAuthn Level 3 §7)."""
+
+    code = "passkey-refused"
+
+
+class PasswordUnsuitableError(AccountsError):
+    """A new password is too short, too long or too easy."""
+
+    code = "password-unsuitable"
+
+
+class LastAuthenticatorError(AccountsError):
+    """Removing this authenticator would leave the person no way to sign in."""
+
+    code = "last-authenticator"
+
+
+class IdentifierTakenError(AccountsError):
+    """The identifier already belongs to another account."""
+
+    code = "identifier-taken"
+
+
+class BadIdentifierError(AccountsError):
+    """The identifier breaks a rule that its issuer guarantees (a check digit, a length)."""
+
+    code = "bad-identifier"
+
+
+class SealBrokenError(Exception):
+    """Sealed bytes cannot be opened: wrong key, wrong place, or altered.
+
+    No refusal but a fault of the installation, so it is no ``AccountsError``.
+    """

@@ -1,0 +1,239 @@
+"""Browser sessions: who is signed in where, how strongly, since when, and until when.
+
+The cookie's value never reaches the database, only its hash. Each rise of authentication gets a new
+id, so a value planted before a sign-in is worthless after it (session fixation).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    Row,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from accounts.account import AccountState, account, account_lock
+from accounts.levels import AuthenticationLevel, AuthenticationMethod, level_of, references_of
+from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
+
+browser_session = Table(
+    "browser_session",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("cookie_hash", String(64), nullable=False, unique=True),
+    Column("account_id", String(32), ForeignKey("account.id"), nullable=False, index=True),
+    Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False),
+    Column("methods", JSON, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("authenticated_at", UTCDateTime, nullable=False),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("last_seen_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False, index=True),
+    Column("ended_at", UTCDateTime),
+    Column("browser", String(200), nullable=False),
+    Column("address", String(45), nullable=False),
+)
+
+_OPEN_ACCOUNT = (
+    account.c.state == AccountState.ACTIVE.value,
+    ~select(account_lock.c.account_id).where(account_lock.c.account_id == account.c.id).exists(),
+)
+
+
+@dataclass(frozen=True)
+class BrowserSession:
+    """A browser in which somebody is signed in."""
+
+    id: str
+    account_id: str
+    subject_id: str
+    methods: tuple[AuthenticationMethod, ...]
+    level: AuthenticationLevel
+    authenticated_at: datetime
+    started_at: datetime
+    last_seen_at: datetime
+    browser: str
+    address: str
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The ``amr`` values (RFC 8176) of everything that was proved."""
+        seen = [value for method in self.methods for value in references_of(method)]
+        return tuple(dict.fromkeys(seen))
+
+
+@dataclass(frozen=True)
+class SessionLimits:
+    """For how long a session lives without use, at most, and how often its use is noted."""
+
+    idle: timedelta
+    absolute: timedelta
+    touch: timedelta
+
+
+class BrowserSessions:
+    """All browser sessions."""
+
+    def __init__(self, db: Connection, clock: Clock, chance: Chance, limits: SessionLimits) -> None:
+        self._db = db
+        self._clock = clock
+        self._chance = chance
+        self._limits = limits
+
+    def start(
+        self,
+        *,
+        account_id: str,
+        subject_id: str,
+        method: AuthenticationMethod,
+        browser: str,
+        address: str,
+        continues: BrowserSession | None = None,
+    ) -> tuple[BrowserSession, str]:
+        """Begin a session after an authentication; return it and the cookie's value.
+
+        A session it ``continues`` (same account, same browser) is replaced: its row keeps its id, so
+        what was granted in it lives on, but the old cookie value opens nothing any more.
+        """
+        now = self._clock()
+        cookie = self._chance(32).hex()
+        kept = continues if continues and continues.account_id == account_id else None
+        methods = _joined(kept.methods if kept else (), method)
+        values = {
+            "cookie_hash": _hash(cookie),
+            "methods": [m.value for m in methods],
+            "level": max(level_of(m) for m in methods).value,
+            "authenticated_at": now,
+            "last_seen_at": now,
+            "expires_at": now + self._limits.absolute,
+            "browser": browser[:200],
+            "address": address[:45],
+        }
+        if kept is not None:
+            session_id = kept.id
+            self._db.execute(
+                update(browser_session).where(browser_session.c.id == session_id).values(**values)
+            )
+        else:
+            session_id = new_id(now, self._chance)
+            self._db.execute(
+                insert(browser_session).values(
+                    id=session_id,
+                    account_id=account_id,
+                    subject_id=subject_id,
+                    started_at=now,
+                    **values,
+                )
+            )
+        row = self._db.execute(
+            select(browser_session).where(browser_session.c.id == session_id)
+        ).one()
+        return _session(row), cookie
+
+    def find(self, cookie: str) -> BrowserSession | None:
+        """Return the live session that the cookie opens, if its account is still open."""
+        now = self._clock()
+        row = self._db.execute(
+            select(browser_session)
+            .join(account, account.c.id == browser_session.c.account_id)
+            .where(
+                browser_session.c.cookie_hash == _hash(cookie),
+                browser_session.c.ended_at.is_(None),
+                browser_session.c.expires_at > now,
+                browser_session.c.last_seen_at > now - self._limits.idle,
+                *_OPEN_ACCOUNT,
+            )
+        ).first()
+        if row is None:
+            return None
+        if now - row.last_seen_at >= self._limits.touch:
+            self._db.execute(
+                update(browser_session)
+                .where(browser_session.c.id == row.id)
+                .values(last_seen_at=now)
+            )
+        return _session(row)
+
+    def of_account(self, account_id: str) -> list[BrowserSession]:
+        """Return the account's live sessions, most recently used first."""
+        now = self._clock()
+        rows = self._db.execute(
+            select(browser_session)
+            .where(
+                browser_session.c.account_id == account_id,
+                browser_session.c.ended_at.is_(None),
+                browser_session.c.expires_at > now,
+                browser_session.c.last_seen_at > now - self._limits.idle,
+            )
+            .order_by(browser_session.c.last_seen_at.desc())
+        )
+        return [_session(row) for row in rows]
+
+    def end(self, account_id: str, session_id: str) -> bool:
+        """End one of the account's sessions; False when it has no such live session."""
+        return (
+            self._db.execute(
+                update(browser_session)
+                .where(
+                    browser_session.c.id == session_id,
+                    browser_session.c.account_id == account_id,
+                    browser_session.c.ended_at.is_(None),
+                )
+                .values(ended_at=self._clock())
+            ).rowcount
+            == 1
+        )
+
+    def end_all(self, account_id: str, *, but: str | None = None) -> list[str]:
+        """End the account's sessions, but for one; return the ids of those ended."""
+        ids = [s.id for s in self.of_account(account_id) if s.id != but]
+        for session_id in ids:
+            self.end(account_id, session_id)
+        return ids
+
+    def purge(self, before: datetime) -> int:
+        """Remove sessions that expired before the given moment; return how many."""
+        return self._db.execute(
+            delete(browser_session).where(browser_session.c.expires_at <= before)
+        ).rowcount
+
+
+def _joined(
+    methods: tuple[AuthenticationMethod, ...], method: AuthenticationMethod
+) -> tuple[AuthenticationMethod, ...]:
+    # A re-authentication with the password alone must not keep claiming yesterday's passkey, so
+    # only the latest proof counts, except that a setup code explains how the session began.
+    if AuthenticationMethod.ACTIVATION_CODE in methods:
+        return tuple(dict.fromkeys((*methods, method)))
+    return (method,)
+
+
+def _hash(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode()).hexdigest()
+
+
+def _session(row: Row[Any]) -> BrowserSession:
+    return BrowserSession(
+        id=row.id,
+        account_id=row.account_id,
+        subject_id=row.subject_id,
+        methods=tuple(AuthenticationMethod(m) for m in row.methods),
+        level=AuthenticationLevel(row.level),
+        authenticated_at=row.authenticated_at,
+        started_at=row.started_at,
+        last_seen_at=row.last_seen_at,
+        browser=row.browser,
+        address=row.address,
+    )
