@@ -1,0 +1,17 @@
+"""Refusals of the connectors package."""
+
+
+class ConnectorError(Exception):
+    """Root of every refusal raised by ``connectors``; ``code`` is stable and kebab-case."""
+
+    code = "connector-refused"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail
+
+
+class OutboundRefusedError(ConnectorError):
+    """The address is not on the allow-list, or its answer broke a limit."""
+
+    code = "outbound-refused"
