@@ -1,0 +1,371 @@
+"""Use entries: who used whose data, what, why and by what right.
+
+An entry is written in the transaction that releases the data, and appended to the subject's hash
+chain under a lock of the chain's row, so positions have no gaps and heads never fork. Entries hold
+attribute names, never values, addresses or free text.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
+from accounts.vault import Vault
+from consent.ledger import chain, commitment
+
+SCHEMA_VERSION = 1
+PROVIDER = "sen-id"
+"""The ``client_id`` of entries for what the provider itself did."""
+
+
+class Channel(StrEnum):
+    """By which way data left, or was fetched."""
+
+    ID_TOKEN = "id_token"  # noqa: S105 - the name of a channel
+    USERINFO = "userinfo"
+    INTROSPECTION = "introspection"
+    CONNECTOR_PULL = "connector_pull"
+
+
+class Outcome(StrEnum):
+    """What became of it."""
+
+    RELEASED = "released"
+    REFUSED = "refused"
+
+
+class SubjectRole(StrEnum):
+    """In what role the chain's owner appears in the entry."""
+
+    PRIMARY = "primary"
+    ORGANISATION = "organisation"
+
+
+subject_chain = Table(
+    "subject_chain",
+    metadata,
+    Column("subject_id", String(32), ForeignKey("subject.id"), primary_key=True),
+    Column("length", Integer, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+    Column("latest_at", UTCDateTime, nullable=False),
+)
+
+subject_key = Table(
+    "subject_key",
+    metadata,
+    Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False),
+    Column("year", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("subject_id", "year"),
+)
+
+data_use = Table(
+    "data_use",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("at", UTCDateTime, nullable=False),
+    Column("client_id", String(255), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("subject_role", String(16), nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("purpose_version", Integer, nullable=False),
+    Column("legal_basis", String(32), nullable=False),
+    Column("consent_id", String(32)),
+    Column("grant_id", String(32)),
+    Column("other_party", String(32)),
+    Column("correlation", String(64), nullable=False),
+    # Not part of the entry: lets the one-sentence summary skip mere sign-ins.
+    Column("personal", Boolean, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+)
+Index("uq_data_use_subject_id_position", data_use.c.subject_id, data_use.c.position, unique=True)
+Index("ix_data_use_subject_id_at", data_use.c.subject_id, data_use.c.at)
+
+
+@dataclass(frozen=True)
+class Use:
+    """What is about to be released or was refused.
+
+    ``attributes`` are the names in the actual payload, ``other_party`` the organisation acted for (in
+    the person's chain) or the person who acted (in the organisation's).
+    """
+
+    subject_id: str
+    client_id: str
+    channel: Channel
+    attributes: tuple[str, ...]
+    purpose: str
+    purpose_version: int
+    legal_basis: str
+    correlation: str
+    outcome: Outcome = Outcome.RELEASED
+    subject_role: SubjectRole = SubjectRole.PRIMARY
+    consent_id: str | None = None
+    grant_id: str | None = None
+    other_party: str | None = None
+
+
+@dataclass(frozen=True)
+class UseEntry:
+    """A use as it stands in the log."""
+
+    id: str
+    position: int
+    at: datetime
+    use: Use
+    commitment: bytes
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The one sentence: how many agencies used personal data how many times since ``since``."""
+
+    since: datetime
+    agencies: int
+    uses: int
+
+
+_chain_and_key = (
+    select(
+        subject_chain.c.length,
+        subject_chain.c.head,
+        subject_chain.c.latest_at,
+        subject_key.c.sealed,
+    )
+    .select_from(
+        subject_chain.outerjoin(
+            subject_key,
+            (subject_key.c.subject_id == subject_chain.c.subject_id)
+            & (subject_key.c.year == bindparam("year")),
+        )
+    )
+    .where(subject_chain.c.subject_id == bindparam("subject"))
+    .with_for_update(of=subject_chain, key_share=True)
+)
+_append = insert(data_use)
+_advance = (
+    update(subject_chain)
+    .where(subject_chain.c.subject_id == bindparam("subject"))
+    .values(
+        length=bindparam("new_length"), head=bindparam("new_head"), latest_at=bindparam("new_at")
+    )
+)
+
+
+class UseLog:
+    """The log of uses, one chain a subject."""
+
+    def __init__(self, db: Connection, clock: Clock, chance: Chance, vault: Vault) -> None:
+        self._db = db
+        self._clock = clock
+        self._chance = chance
+        self._vault = vault
+
+    def record(self, use: Use) -> str:
+        """Append a use to its subject's chain and return the entry's id.
+
+        The chain's row stays locked until the transaction ends, so the release and its entry commit
+        together or not at all (consent.md 5.3, invariant 1).
+        """
+        now = self._clock()
+        length, head, latest_at, key = self._locked_chain(use.subject_id, now)
+        # Within one chain time never runs backwards, whatever the clocks of two servers say.
+        at = max(now, latest_at)
+        entry_id = new_id(now, self._chance)
+        position = length + 1
+        content = _content(entry_id, position, at, use)
+        bound = commitment.commit(content, commitment.salt(key, entry_id))
+        self._db.execute(
+            _append,
+            {
+                "id": entry_id,
+                "subject_id": use.subject_id,
+                "position": position,
+                "at": at,
+                "client_id": use.client_id,
+                "channel": use.channel.value,
+                "outcome": use.outcome.value,
+                "subject_role": use.subject_role.value,
+                "attributes": json.dumps(content["attributes"]),
+                "purpose": use.purpose,
+                "purpose_version": use.purpose_version,
+                "legal_basis": use.legal_basis,
+                "consent_id": use.consent_id,
+                "grant_id": use.grant_id,
+                "other_party": use.other_party,
+                "correlation": use.correlation,
+                "personal": any(name != "sub" for name in use.attributes)
+                and use.client_id != PROVIDER,
+                "commitment": bound,
+            },
+        )
+        self._db.execute(
+            _advance,
+            {
+                "subject": use.subject_id,
+                "new_length": position,
+                "new_head": chain.advance(head, bound),
+                "new_at": at,
+            },
+        )
+        return entry_id
+
+    def of_subject(
+        self, subject_id: str, *, before: int | None = None, limit: int = 50
+    ) -> list[UseEntry]:
+        """Return entries newest first; ``before`` is the position to continue below."""
+        query = select(data_use).where(data_use.c.subject_id == subject_id)
+        if before is not None:
+            query = query.where(data_use.c.position < before)
+        rows = self._db.execute(query.order_by(data_use.c.position.desc()).limit(limit))
+        return [_entry(row) for row in rows]
+
+    def summary(self, subject_id: str, window: timedelta) -> Summary:
+        """Count the agencies and uses of personal data within ``window`` before now."""
+        since = self._clock() - window
+        row = self._db.execute(
+            select(func.count(data_use.c.client_id.distinct()), func.count()).where(
+                data_use.c.subject_id == subject_id,
+                data_use.c.at >= since,
+                data_use.c.personal.is_(True),
+                data_use.c.outcome == Outcome.RELEASED.value,
+            )
+        ).one()
+        return Summary(since, row[0], row[1])
+
+    def is_intact(self, subject_id: str) -> bool:
+        """Recompute every commitment and the chain's head from the rows; True when all agree."""
+        head_row = self._db.execute(
+            select(subject_chain.c.length, subject_chain.c.head).where(
+                subject_chain.c.subject_id == subject_id
+            )
+        ).first()
+        length, expected = (0, chain.EMPTY) if head_row is None else head_row
+        rows = self._db.execute(
+            select(data_use)
+            .where(data_use.c.subject_id == subject_id)
+            .order_by(data_use.c.position)
+        )
+        head, position = chain.EMPTY, 0
+        for row in rows:
+            position += 1
+            entry = _entry(row)
+            key = self._find_key(subject_id, entry.at.year)
+            if key is None or row.position != position:
+                return False
+            content = _content(entry.id, entry.position, entry.at, entry.use)
+            bound = commitment.commit(content, commitment.salt(key, entry.id))
+            if bound != row.commitment:
+                return False
+            head = chain.advance(head, bound)
+        return position == length and head == expected
+
+    def _locked_chain(self, subject_id: str, now: datetime) -> tuple[int, bytes, datetime, bytes]:
+        arguments = {"subject": subject_id, "year": now.year}
+        row = self._db.execute(_chain_and_key, arguments).first()
+        if row is None:
+            self._open_chain(subject_id, now)
+            row = self._db.execute(_chain_and_key, arguments).one()
+        at_year = max(now, row.latest_at).year
+        sealed = row.sealed if at_year == now.year else None
+        key = (
+            self._opened_key(subject_id, at_year, sealed)
+            if sealed is not None
+            else self._find_key(subject_id, at_year) or self._new_key(subject_id, at_year)
+        )
+        return row.length, row.head, row.latest_at, key
+
+    def _open_chain(self, subject_id: str, now: datetime) -> None:
+        dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
+        self._db.execute(
+            dialect.insert(subject_chain)
+            .values(subject_id=subject_id, length=0, head=chain.EMPTY, latest_at=now)
+            .on_conflict_do_nothing()
+        )
+
+    def _new_key(self, subject_id: str, year: int) -> bytes:
+        key = self._chance(32)
+        sealed = self._vault.seal("use-key", key, context=f"{subject_id}/{year}")
+        self._db.execute(
+            insert(subject_key).values(subject_id=subject_id, year=year, sealed=sealed)
+        )
+        return key
+
+    def _find_key(self, subject_id: str, year: int) -> bytes | None:
+        sealed = self._db.execute(
+            select(subject_key.c.sealed).where(
+                subject_key.c.subject_id == subject_id, subject_key.c.year == year
+            )
+        ).scalar()
+        return None if sealed is None else self._opened_key(subject_id, year, sealed)
+
+    def _opened_key(self, subject_id: str, year: int, sealed: bytes) -> bytes:
+        return self._vault.open("use-key", sealed, context=f"{subject_id}/{year}")
+
+
+def _content(entry_id: str, position: int, at: datetime, use: Use) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA_VERSION,
+        "id": entry_id,
+        "position": position,
+        "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "subject": use.subject_id,
+        "client_id": use.client_id,
+        "channel": use.channel.value,
+        "outcome": use.outcome.value,
+        "subject_role": use.subject_role.value,
+        "attributes": sorted(use.attributes),
+        "purpose": use.purpose,
+        "purpose_version": use.purpose_version,
+        "legal_basis": use.legal_basis,
+        "consent_id": use.consent_id,
+        "grant_id": use.grant_id,
+        "other_party": use.other_party,
+        "correlation": use.correlation,
+    }
+
+
+def _entry(row: Row[Any]) -> UseEntry:
+    use = Use(
+        subject_id=row.subject_id,
+        client_id=row.client_id,
+        channel=Channel(row.channel),
+        attributes=tuple(json.loads(row.attributes)),
+        purpose=row.purpose,
+        purpose_version=row.purpose_version,
+        legal_basis=row.legal_basis,
+        correlation=row.correlation,
+        outcome=Outcome(row.outcome),
+        subject_role=SubjectRole(row.subject_role),
+        consent_id=row.consent_id,
+        grant_id=row.grant_id,
+        other_party=row.other_party,
+    )
+    return UseEntry(row.id, row.position, row.at, use, row.commitment)

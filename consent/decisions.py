@@ -1,0 +1,317 @@
+"""Consents: what a person decided about a relying party, a purpose and a set of attributes.
+
+The exact text that was shown is kept by its hash. A consent keeps ``client_id`` without a foreign
+key, because the evidence outlives a registration.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
+from consent.errors import NotAskedError
+from consent.purposes import purpose as purpose_of
+
+
+class ConsentState(StrEnum):
+    """Where a consent stands; only an active one that has not expired permits anything."""
+
+    ACTIVE = "active"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("language", String(8), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("first_shown_at", UTCDateTime, nullable=False),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False),
+    # The organisation acted for, or empty: part of a unique index, so never null.
+    Column("acting_for", String(32), nullable=False),
+    Column("client_id", String(255), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("purpose_version", Integer, nullable=False),
+    Column("legal_basis", String(32), nullable=False),
+    Column("asked", LargeBinary, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("declined", JSON, nullable=False),
+    Column("offline", Boolean, nullable=False),
+    Column("notice_hash", LargeBinary, ForeignKey("notice.hash"), nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("authentication_level", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("given_at", UTCDateTime, nullable=False),
+    Column("valid_until", UTCDateTime, nullable=False),
+    Column("ended_at", UTCDateTime),
+    Column("replaces", String(32)),
+)
+Index("ix_consent_subject_id_client_id", consent.c.subject_id, consent.c.client_id)
+Index(
+    "uq_consent_active",
+    consent.c.subject_id,
+    consent.c.acting_for,
+    consent.c.client_id,
+    consent.c.purpose,
+    consent.c.asked,
+    unique=True,
+    sqlite_where=consent.c.state == ConsentState.ACTIVE.value,
+    postgresql_where=consent.c.state == ConsentState.ACTIVE.value,
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a relying party asks of a person, for one purpose.
+
+    ``required`` attributes come as a whole; each of ``optional`` is the person's own choice.
+    ``offline`` asks to read on while she is away.
+    """
+
+    subject_id: str
+    client_id: str
+    purpose: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    offline: bool = False
+    acting_for: str | None = None
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Tells one set of attributes from another."""
+        parts = [*sorted({*self.required, *self.optional}), "+offline" if self.offline else ""]
+        return hashlib.sha256("\n".join(parts).encode()).digest()
+
+
+@dataclass(frozen=True)
+class Consent:
+    """A decision that was given."""
+
+    id: str
+    subject_id: str
+    acting_for: str | None
+    client_id: str
+    purpose: str
+    purpose_version: int
+    legal_basis: str
+    attributes: frozenset[str]
+    declined: frozenset[str]
+    offline: bool
+    notice_hash: bytes
+    language: str
+    state: ConsentState
+    given_at: datetime
+    valid_until: datetime
+    ended_at: datetime | None
+    replaces: str | None
+
+    def is_in_force(self, now: datetime) -> bool:
+        """True while it permits anything."""
+        return self.state is ConsentState.ACTIVE and now < self.valid_until
+
+    def covers(self, asked: Asked) -> bool:
+        """True when every attribute asked for was already decided, for this very purpose version."""
+        decided = self.attributes | self.declined
+        return (
+            self.purpose == asked.purpose
+            and self.purpose_version == purpose_of(asked.purpose).version
+            and self.attributes.issuperset(asked.required)
+            and decided.issuperset(asked.optional)
+            and (self.offline or not asked.offline)
+        )
+
+
+class Consents:
+    """All consents."""
+
+    def __init__(self, db: Connection, clock: Clock, chance: Chance) -> None:
+        self._db = db
+        self._clock = clock
+        self._chance = chance
+
+    def find_covering(self, asked: Asked) -> Consent | None:
+        """Return a consent in force that already decides all that is asked, newest first."""
+        now = self._clock()
+        rows = self._db.execute(
+            select(consent)
+            .where(
+                consent.c.subject_id == asked.subject_id,
+                consent.c.client_id == asked.client_id,
+                consent.c.acting_for == (asked.acting_for or ""),
+                consent.c.state == ConsentState.ACTIVE.value,
+            )
+            .order_by(consent.c.given_at.desc())
+        )
+        return next(
+            (c for row in rows if (c := _consent(row)).is_in_force(now) and c.covers(asked)), None
+        )
+
+    def give(
+        self,
+        asked: Asked,
+        *,
+        chosen: Iterable[str],
+        notice_text: str,
+        language: str,
+        authentication_level: int,
+    ) -> Consent:
+        """Record that the person agreed to all that is required and to the ``chosen`` options.
+
+        A consent to the very same question is superseded; the new one replaces it.
+
+        Raises:
+            NotAskedError: a chosen attribute was not among the options.
+        """
+        picked = frozenset(chosen)
+        if not picked.issubset(asked.optional):
+            raise NotAskedError
+        now = self._clock()
+        purpose = purpose_of(asked.purpose)
+        replaced = self._supersede(asked, now)
+        consent_id = new_id(now, self._chance)
+        self._db.execute(
+            insert(consent).values(
+                id=consent_id,
+                subject_id=asked.subject_id,
+                acting_for=asked.acting_for or "",
+                client_id=asked.client_id,
+                purpose=purpose.code,
+                purpose_version=purpose.version,
+                legal_basis="consent",
+                asked=asked.fingerprint,
+                attributes=sorted({*asked.required, *picked}),
+                declined=sorted(set(asked.optional) - picked),
+                offline=asked.offline,
+                notice_hash=self._keep_notice(notice_text, language, now),
+                language=language,
+                authentication_level=authentication_level,
+                state=ConsentState.ACTIVE.value,
+                given_at=now,
+                valid_until=now + purpose.lasts,
+                replaces=replaced,
+            )
+        )
+        return self.consent(consent_id)
+
+    def consent(self, consent_id: str) -> Consent:
+        """Return the consent; the id must exist."""
+        return _consent(self._db.execute(select(consent).where(consent.c.id == consent_id)).one())
+
+    def of_subject(self, subject_id: str) -> list[Consent]:
+        """Return the person's consents, newest first."""
+        rows = self._db.execute(
+            select(consent)
+            .where(consent.c.subject_id == subject_id)
+            .order_by(consent.c.given_at.desc(), consent.c.id.desc())
+            .limit(500)
+        )
+        return [_consent(row) for row in rows]
+
+    def withdraw(self, consent_id: str, subject_id: str) -> Consent | None:
+        """End the person's own active consent; None when there is none by this id.
+
+        The caller revokes what was granted upon it in the same transaction; the row stays locked
+        until then, so nothing is released after the withdrawal (invariants 3 and 4).
+        """
+        ended = self._db.execute(
+            update(consent)
+            .where(
+                consent.c.id == consent_id,
+                consent.c.subject_id == subject_id,
+                consent.c.state == ConsentState.ACTIVE.value,
+            )
+            .values(state=ConsentState.WITHDRAWN.value, ended_at=self._clock())
+        ).rowcount
+        return self.consent(consent_id) if ended == 1 else None
+
+    def notice_text(self, notice_hash: bytes) -> str | None:
+        """Return the text whose hash is given, byte for byte as it was shown."""
+        found: str | None = self._db.execute(
+            select(notice.c.text).where(notice.c.hash == notice_hash)
+        ).scalar()
+        return found
+
+    def _supersede(self, asked: Asked, now: datetime) -> str | None:
+        same = (
+            consent.c.subject_id == asked.subject_id,
+            consent.c.acting_for == (asked.acting_for or ""),
+            consent.c.client_id == asked.client_id,
+            consent.c.purpose == asked.purpose,
+            consent.c.asked == asked.fingerprint,
+            consent.c.state == ConsentState.ACTIVE.value,
+        )
+        old: str | None = self._db.execute(select(consent.c.id).where(*same)).scalar()
+        if old is not None:
+            self._db.execute(
+                update(consent)
+                .where(consent.c.id == old)
+                .values(state=ConsentState.SUPERSEDED.value, ended_at=now)
+            )
+        return old
+
+    def _keep_notice(self, text: str, language: str, now: datetime) -> bytes:
+        digest = notice_hash(text)
+        dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
+        self._db.execute(
+            dialect.insert(notice)
+            .values(hash=digest, language=language, text=text, first_shown_at=now)
+            .on_conflict_do_nothing()
+        )
+        return digest
+
+
+def notice_hash(text: str) -> bytes:
+    """Return the hash under which a notice is kept."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _consent(row: Row[Any]) -> Consent:
+    return Consent(
+        id=row.id,
+        subject_id=row.subject_id,
+        acting_for=row.acting_for or None,
+        client_id=row.client_id,
+        purpose=row.purpose,
+        purpose_version=row.purpose_version,
+        legal_basis=row.legal_basis,
+        attributes=frozenset(row.attributes),
+        declined=frozenset(row.declined),
+        offline=row.offline,
+        notice_hash=row.notice_hash,
+        language=row.language,
+        state=ConsentState(row.state),
+        given_at=row.given_at,
+        valid_until=row.valid_until,
+        ended_at=row.ended_at,
+        replaces=row.replaces,
+    )

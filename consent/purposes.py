@@ -1,0 +1,112 @@
+"""The catalogue of purposes and legal bases: what an agency may say it needs data for, and by what
+right. Texts come from here, never from a request.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from consent.errors import UnknownPurposeError
+
+Words = dict[str, str]
+"""One text in every language, by language code."""
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """Why data is used. ``lasts`` is how long a consent given for it stands."""
+
+    code: str
+    version: int
+    title: Words
+    details: Words
+    lasts: timedelta
+
+
+@dataclass(frozen=True)
+class LegalBasis:
+    """By what right data is used (Law 91/2025/QH15 Art. 9 and 19)."""
+
+    code: str
+    title: Words
+    law: Words
+
+
+_YEAR = timedelta(days=365)
+
+_PURPOSES = (
+    Purpose(
+        "public-service",
+        1,
+        {"vi": "Giải quyết thủ tục hành chính", "en": "Handling your public-service request"},
+        {
+            "vi": "Cơ quan dùng dữ liệu để nhận biết bạn và điền sẵn hồ sơ, "
+            "bạn không phải khai lại những gì Nhà nước đã có.",
+            "en": "The agency uses the data to recognise you and to fill in your forms, so that you "
+            "need not state again what the State already knows.",
+        },
+        _YEAR,
+    ),
+    Purpose(
+        "banking",
+        1,
+        {"vi": "Mở và sử dụng tài khoản ngân hàng", "en": "Opening and using a bank account"},
+        {
+            "vi": "Ngân hàng nhận biết khách hàng theo luật phòng, chống rửa tiền.",
+            "en": "The bank identifies its customer as the anti-money-laundering law requires.",
+        },
+        _YEAR,
+    ),
+    Purpose(
+        "healthcare",
+        1,
+        {"vi": "Khám bệnh, chữa bệnh", "en": "Medical care"},
+        {
+            "vi": "Cơ sở y tế tìm đúng hồ sơ bệnh án và quyền lợi bảo hiểm của bạn.",
+            "en": "The hospital finds your own medical record and your insurance entitlement.",
+        },
+        _YEAR,
+    ),
+    Purpose(
+        "account-issuing",
+        1,
+        {"vi": "Cấp tài khoản định danh điện tử", "en": "Issuing your Sen ID account"},
+        {
+            "vi": "Sen ID đối chiếu thông tin của bạn với cơ sở dữ liệu gốc khi cấp tài khoản "
+            "và giữ cho thông tin luôn đúng.",
+            "en": "Sen ID compares your data with the authoritative register when it issues your "
+            "account, and keeps it correct.",
+        },
+        _YEAR,
+    ),
+)
+
+_BASES = (
+    LegalBasis(
+        "consent",
+        {"vi": "Bạn đồng ý", "en": "You agreed"},
+        {"vi": "Luật 91/2025/QH15, Điều 9", "en": "Law 91/2025/QH15, Article 9"},
+    ),
+    LegalBasis(
+        "statutory-function",
+        {"vi": "Luật quy định", "en": "The law provides for it"},
+        {
+            "vi": "Luật 91/2025/QH15, Điều 19; Nghị định 69/2024/NĐ-CP",
+            "en": "Law 91/2025/QH15, Article 19; Decree 69/2024/ND-CP",
+        },
+    ),
+)
+
+PURPOSES = {purpose.code: purpose for purpose in _PURPOSES}
+LEGAL_BASES = {basis.code: basis for basis in _BASES}
+
+
+def purpose(code: str) -> Purpose:
+    """Return the purpose.
+
+    Raises:
+        UnknownPurposeError: it is not in the catalogue.
+    """
+    try:
+        return PURPOSES[code]
+    except KeyError:
+        raise UnknownPurposeError(code) from None
