@@ -1,0 +1,94 @@
+"""The database engine: SQLite (embedded, durable) or PostgreSQL, and its migrations."""
+
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, text
+
+_MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+# Any number will do, as long as nothing else in the database uses it as an advisory lock.
+_MIGRATION_LOCK = 7_305_162_114
+
+
+def connect(url: str) -> Engine:
+    """Return an engine for the URL, with the settings that durability and fairness need."""
+    if url.startswith("sqlite"):
+        return _sqlite(url)
+    return create_engine(
+        url,
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=3,
+        pool_pre_ping=False,
+        pool_recycle=1800,
+        # Statements carry personal data; an error text must not.
+        hide_parameters=True,
+        connect_args={"prepare_threshold": 1, "connect_timeout": 3},
+    )
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, pool_size=8, max_overflow=8, pool_timeout=10, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # The driver's own transaction handling is off: we say BEGIN ourselves, below.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            # FULL waits for the disk at each commit: what was acknowledged survives power loss.
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=10000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # Taking the write lock at once avoids the upgrade that fails under another writer.
+        reads_only = connection.get_execution_options().get("reads_only", False)
+        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def for_reading(engine: Engine) -> Engine:
+    """Return the same engine for transactions that only read: on SQLite they never wait."""
+    return engine.execution_options(reads_only=True)
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema up to date; several servers may call it at once."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.commit()
+        try:
+            config = _config()
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+            connection.commit()
+        finally:
+            if connection.dialect.name == "postgresql":
+                connection.rollback()
+                connection.execute(
+                    text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK}
+                )
+                connection.commit()
+
+
+def is_current(engine: Engine) -> bool:
+    """True when the schema is the one this version of the program needs."""
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config

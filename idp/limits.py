@@ -1,0 +1,103 @@
+"""Limits on guessing: failures counted in the database, so every worker sees the same number.
+
+Only failures count; a right answer is never slowed. When the database is away nothing is answered
+at all, so the limits fail closed.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    delete,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from accounts.schema import Clock, UTCDateTime, metadata
+from accounts.vault import Vault
+
+failure = Table(
+    "failure",
+    metadata,
+    Column("key", LargeBinary, nullable=False),
+    Column("window", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False, index=True),
+    PrimaryKeyConstraint("key", "window"),
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``failures`` within ``window``, counted by ``name`` and whatever the caller adds."""
+
+    name: str
+    failures: int
+    window: timedelta
+
+
+PASSWORD_ACCOUNT = Limit("password/account", 10, timedelta(minutes=15))
+PASSWORD_ADDRESS = Limit("password/address", 100, timedelta(minutes=15))
+ACTIVATION_ACCOUNT = Limit("activation/account", 10, timedelta(hours=1))
+ACTIVATION_ADDRESS = Limit("activation/address", 50, timedelta(hours=1))
+CLIENT_AUTHENTICATION = Limit("client-authentication", 50, timedelta(minutes=5))
+
+
+class Limits:
+    """Counts failures in fixed windows."""
+
+    def __init__(self, db: Connection, clock: Clock, vault: Vault) -> None:
+        self._db = db
+        self._clock = clock
+        self._vault = vault
+
+    def is_exhausted(self, *counted: tuple[Limit, str]) -> bool:
+        """True when any of the limits has been used up for its key."""
+        now = self._clock()
+        return any(self._count(limit, key, now) >= limit.failures for limit, key in counted)
+
+    def count_failure(self, *counted: tuple[Limit, str]) -> None:
+        """Add one failure to each limit's count."""
+        now = self._clock()
+        dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
+        for limit, key in counted:
+            window = self._window(limit, now)
+            statement = dialect.insert(failure).values(
+                key=self._key(limit, key),
+                window=window,
+                count=1,
+                expires_at=datetime.fromtimestamp(0, UTC) + limit.window * (window + 1),
+            )
+            self._db.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[failure.c.key, failure.c.window],
+                    set_={"count": failure.c["count"] + 1},
+                )
+            )
+
+    def purge(self, now: datetime) -> int:
+        """Forget windows that are over; return how many."""
+        return self._db.execute(delete(failure).where(failure.c.expires_at <= now)).rowcount
+
+    def _count(self, limit: Limit, key: str, now: datetime) -> int:
+        count: int | None = self._db.execute(
+            select(failure.c["count"]).where(
+                failure.c.key == self._key(limit, key),
+                failure.c.window == self._window(limit, now),
+            )
+        ).scalar()
+        return count or 0
+
+    def _key(self, limit: Limit, key: str) -> bytes:
+        # Who failed where is nobody's business: only a keyed fingerprint is stored.
+        return self._vault.mac("failure", limit.name, key)
+
+    def _window(self, limit: Limit, now: datetime) -> int:
+        return math.floor(now.timestamp() / limit.window.total_seconds())

@@ -1,0 +1,1 @@
+"""The journey of signing in, from a relying party's request to its answer. Knows no Flask."""

@@ -1,0 +1,134 @@
+"""From an authorization request to its answer: gathers the facts, asks the flow, issues the code."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from accounts.authenticators import Passkeys
+from accounts.levels import best_acr
+from accounts.mandates import Mandate, Mandates
+from accounts.schema import Chance, Clock
+from accounts.sessions import BrowserSession
+from accounts.vault import Vault
+from consent.decisions import Asked, Consent, Consents
+from idp.login.flow import Facts, Step, next_step
+from idp.login.interaction import SELF, Interaction, Interactions
+from idp.oidc import wire
+from idp.oidc.codes import AuthorizationCode, Codes
+from idp.oidc.relying_parties import RelyingParty
+from idp.oidc.request import AuthorizationRequest
+from idp.oidc.response import code_response
+from idp.oidc.subject import pairwise_sub
+from idp.settings import Lifetimes
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """Decides and answers authorization requests."""
+
+    issuer: str
+    lifetimes: Lifetimes
+    clock: Clock
+    chance: Chance
+    vault: Vault
+    interactions: Interactions
+    consents: Consents
+    mandates: Mandates
+    passkeys: Passkeys
+    codes: Codes
+
+    def step(
+        self,
+        request: AuthorizationRequest,
+        relying_party: RelyingParty,
+        session: BrowserSession | None,
+        parked: Interaction | None = None,
+    ) -> Step:
+        """Return the next step for the request; ``parked`` is None on its first arrival."""
+        facts = Facts(request, self.clock(), session)
+        if session is None:
+            return next_step(facts)
+        mandate = self.mandate(session, parked)
+        asked = self.asked(request, relying_party, session, mandate)
+        facts = replace(
+            facts,
+            sub=pairwise_sub(self.vault, relying_party.sector, session.account_id),
+            started_at=parked.started_at if parked else None,
+            step_up_at=parked.step_up_at if parked else None,
+            can_step_up=bool(request.acr_values) and self.passkeys.count(session.account_id) > 0,
+            mandates=len(self.offered(request, relying_party, session)),
+            acting_chosen=parked is not None and parked.acting_for is not None,
+            consent=self.consents.find_covering(asked),
+            decided_consent_id=parked.consent_id if parked else None,
+        )
+        return next_step(facts)
+
+    def offered(
+        self, request: AuthorizationRequest, relying_party: RelyingParty, session: BrowserSession
+    ) -> list[Mandate]:
+        """Return the mandates the person may act under here; none where the relying party would
+        not understand that somebody acts for somebody else.
+        """
+        if not relying_party.representation_aware or "represent" not in request.scope:
+            return []
+        return self.mandates.held_by(session.subject_id)
+
+    def mandate(self, session: BrowserSession, parked: Interaction | None) -> Mandate | None:
+        """Return the mandate chosen in the interaction, if it is still in force."""
+        if parked is None or parked.acting_for in {None, SELF}:
+            return None
+        return self.mandates.find_in_force(parked.acting_for or "", session.subject_id)
+
+    def asked(
+        self,
+        request: AuthorizationRequest,
+        relying_party: RelyingParty,
+        session: BrowserSession,
+        mandate: Mandate | None,
+    ) -> Asked:
+        """Return what the request asks of the person, in the words of consent."""
+        return Asked(
+            subject_id=session.subject_id,
+            client_id=relying_party.client_id,
+            purpose=relying_party.purpose,
+            required=request.required,
+            optional=request.optional,
+            offline=request.offline,
+            acting_for=mandate.principal_id if mandate else None,
+        )
+
+    def respond(
+        self,
+        request: AuthorizationRequest,
+        session: BrowserSession,
+        consent: Consent,
+        mandate: Mandate | None,
+    ) -> wire.Response:
+        """Answer with a code."""
+        now = self.clock()
+        code = AuthorizationCode(
+            grant_id=self.chance(16).hex(),
+            client_id=request.client_id,
+            redirect_uri=request.redirect_uri,
+            account_id=session.account_id,
+            subject_id=session.subject_id,
+            session_id=session.id,
+            consent_id=consent.id,
+            acting_for=mandate.principal_id if mandate else None,
+            mandate_id=mandate.id if mandate else None,
+            scope=" ".join(request.scope),
+            nonce=request.nonce,
+            code_challenge=request.code_challenge,
+            userinfo_claims=request.userinfo,
+            id_token_claims=tuple(request.id_token_claims),
+            level=int(session.level),
+            acr=best_acr(session.level, request.acr_values),
+            amr=session.references,
+            auth_time=_seconds(session.authenticated_at),
+            offline=request.offline,
+            expires_at=_seconds(now + self.lifetimes.authorization_code),
+        )
+        return code_response(self.codes, self.issuer, request, code)
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

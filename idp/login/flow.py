@@ -1,0 +1,174 @@
+"""The next step of a sign-in: one pure function over the facts, an ordered list of named checks.
+
+Steps never lead to one another; each returns to ``/authorize``, which asks here again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from accounts.levels import AuthenticationLevel, least_level
+from accounts.sessions import BrowserSession
+from consent.decisions import Consent
+from idp.oidc.request import AuthorizationRequest
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """The person has to authenticate; ``reason`` is sign-in, reauthentication or step-up."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class ChooseActing:
+    """The person has to say in whose name she acts."""
+
+
+@dataclass(frozen=True)
+class AskConsent:
+    """The person has to decide what the relying party may see."""
+
+
+@dataclass(frozen=True)
+class Respond:
+    """Everything is there: answer with a code standing on this consent."""
+
+    consent: Consent
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Answer with an OAuth error."""
+
+    error: str
+    description: str = ""
+
+
+Step = SignIn | ChooseActing | AskConsent | Respond | Refuse
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the decision rests on.
+
+    ``sub`` is how this relying party knows the person who is signed in; ``mandates`` how many others
+    she may act for here; ``consent`` one that covers all that is asked; ``decided_consent_id`` the one
+    given in this interaction.
+    """
+
+    request: AuthorizationRequest
+    now: datetime
+    session: BrowserSession | None = None
+    sub: str | None = None
+    started_at: datetime | None = None
+    step_up_at: datetime | None = None
+    can_step_up: bool = False
+    mandates: int = 0
+    acting_chosen: bool = False
+    consent: Consent | None = None
+    decided_consent_id: str | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """True when no page may be shown (OIDC Core §3.1.2.1, prompt=none)."""
+        return "none" in self.request.prompt
+
+    @property
+    def is_fresh(self) -> bool:
+        """True when the person authenticated for this very request."""
+        return (
+            self.session is not None
+            and self.started_at is not None
+            and self.session.authenticated_at >= self.started_at
+        )
+
+
+def next_step(facts: Facts) -> Step:
+    """Return what has to happen next; the first check that objects decides."""
+    for check in _CHECKS:
+        step = check(facts)
+        if step is not None:
+            return step
+    return Refuse("server_error")
+
+
+def _somebody_is_signed_in(facts: Facts) -> Step | None:
+    if facts.session is None:
+        return _ask(facts, "sign-in")
+    return None
+
+
+def _authentication_is_as_recent_as_asked(facts: Facts) -> Step | None:
+    assert facts.session is not None  # noqa: S101 - the check before this one
+    request = facts.request
+    age = facts.now - facts.session.authenticated_at
+    is_too_old = request.max_age is not None and age > timedelta(seconds=request.max_age)
+    must_repeat = bool({"login", "select_account"}.intersection(request.prompt))
+    # max_age=0 is the same wish as prompt=login, however quickly the clock is read again.
+    must_repeat = must_repeat or request.max_age == 0
+    if (is_too_old or must_repeat) and not facts.is_fresh:
+        return _ask(facts, "reauthentication")
+    return None
+
+
+def _it_is_the_person_asked_for(facts: Facts) -> Step | None:
+    hinted = facts.request.hinted_sub
+    if hinted is None or hinted == facts.sub:
+        return None
+    if facts.is_fresh:
+        return Refuse("login_required", "another person signed in than the one asked for")
+    return _ask(facts, "reauthentication")
+
+
+def _level_is_as_high_as_asked(facts: Facts) -> Step | None:
+    assert facts.session is not None  # noqa: S101 - the first check
+    request = facts.request
+    needed = least_level(request.acr_values)
+    if request.acr_values and needed is None:
+        # Values nobody here knows: an essential one cannot be met, a voluntary one is a wish.
+        return _unmet() if request.acr_is_essential else None
+    if needed is None or facts.session.level >= needed:
+        return None
+    reachable = needed <= AuthenticationLevel.LEVEL_2 and facts.can_step_up
+    tried = facts.step_up_at is not None and facts.session.authenticated_at >= facts.step_up_at
+    if facts.is_silent:
+        return Refuse("login_required") if request.acr_is_essential else None
+    if reachable and not tried:
+        return SignIn("step-up")
+    return _unmet() if request.acr_is_essential else None
+
+
+def _it_is_known_in_whose_name(facts: Facts) -> Step | None:
+    if facts.mandates == 0 or facts.acting_chosen:
+        return None
+    if facts.is_silent:
+        return Refuse("interaction_required", "whom the person acts for has to be chosen")
+    return ChooseActing()
+
+
+def _the_person_agrees(facts: Facts) -> Step | None:
+    if "consent" in facts.request.prompt and not facts.decided_consent_id:
+        return AskConsent()
+    if facts.consent is not None:
+        return Respond(facts.consent)
+    return Refuse("consent_required") if facts.is_silent else AskConsent()
+
+
+_CHECKS: tuple[Callable[[Facts], Step | None], ...] = (
+    _somebody_is_signed_in,
+    _authentication_is_as_recent_as_asked,
+    _it_is_the_person_asked_for,
+    _level_is_as_high_as_asked,
+    _it_is_known_in_whose_name,
+    _the_person_agrees,
+)
+
+
+def _ask(facts: Facts, reason: str) -> Step:
+    return Refuse("login_required") if facts.is_silent else SignIn(reason)
+
+
+def _unmet() -> Refuse:
+    # OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+    return Refuse("unmet_authentication_requirements")

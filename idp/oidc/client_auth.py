@@ -1,0 +1,241 @@
+"""How relying parties prove who they are at the token, revocation and introspection endpoints.
+
+Exactly one method may be used, and it must be the registered one. A wrong secret and an unknown
+relying party get the same answer.
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_plus
+
+import jwt
+from sqlalchemy import Column, Connection, LargeBinary, Table, delete
+from sqlalchemy.dialects import postgresql, sqlite
+
+from accounts.schema import Clock, UTCDateTime, metadata
+from accounts.vault import Vault
+from connectors.errors import OutboundRefusedError
+from connectors.outbound import Outbound
+from idp.limits import CLIENT_AUTHENTICATION, Limits
+from idp.oidc import wire
+from idp.oidc.errors import ProtocolError
+from idp.oidc.relying_parties import SECRET_METHODS, RelyingParties, RelyingParty
+from idp.settings import Lifetimes
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_ALGORITHMS = ("ES256", "PS256", "RS256", "EdDSA")
+_GREATEST_ASSERTION = 16 * 1024
+
+spent_assertion = Table(
+    "spent_assertion",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("expires_at", UTCDateTime, nullable=False, index=True),
+)
+
+
+class InvalidClientError(ProtocolError):
+    """Client authentication failed (RFC 6749 §5.2)."""
+
+    def __init__(self, *, by_header: bool = False) -> None:
+        super().__init__("invalid_client", "client authentication failed", status=401)
+        self.by_header = by_header
+
+
+@dataclass(frozen=True)
+class _Presented:
+    method: str
+    client_id: str
+    proof: str
+    by_header: bool = False
+
+
+@dataclass(frozen=True)
+class ClientAuthentication:
+    """Authenticates relying parties."""
+
+    db: Connection
+    clock: Clock
+    vault: Vault
+    relying_parties: RelyingParties
+    limits: Limits
+    outbound: Outbound
+    issuer: str
+    lifetimes: Lifetimes
+    address: str
+
+    def authenticate(self, request: wire.Request, form: dict[str, str]) -> RelyingParty:
+        """Return who is asking.
+
+        Raises:
+            InvalidClientError: nothing, the wrong thing or more than one thing was presented.
+        """
+        presented = self._presented(request, form)
+        counted = (CLIENT_AUTHENTICATION, f"{self.address}|{presented.client_id}")
+        found = self.relying_parties.find(presented.client_id, self.db)
+        if (
+            found is not None
+            and self._proves(found, presented)
+            and not self.limits.is_exhausted(counted)
+        ):
+            return found
+        self.limits.count_failure(counted)
+        raise InvalidClientError(by_header=presented.by_header)
+
+    def _presented(self, request: wire.Request, form: dict[str, str]) -> _Presented:
+        ways: list[_Presented] = []
+        if "authorization" in request.headers:
+            ways.append(_basic(request.headers["authorization"]))
+        if "client_secret" in form:
+            ways.append(
+                _Presented("client_secret_post", form.get("client_id", ""), form["client_secret"])
+            )
+        if "client_assertion" in form or "client_assertion_type" in form:
+            ways.append(_assertion(form))
+        if not ways and "client_id" in form:
+            ways.append(_Presented("none", form["client_id"], ""))
+        if len(ways) != 1:
+            raise InvalidClientError(by_header="authorization" in request.headers)
+        presented = ways[0]
+        if form.get("client_id", presented.client_id) != presented.client_id:
+            raise InvalidClientError(by_header=presented.by_header)
+        return presented
+
+    def _proves(self, relying_party: RelyingParty, presented: _Presented) -> bool:
+        if relying_party.authentication_method != presented.method:
+            return False
+        if presented.method in SECRET_METHODS:
+            return relying_party.check_secret(presented.proof)
+        if presented.method == "private_key_jwt":
+            return self._assertion_holds(relying_party, presented.proof)
+        return True
+
+    def _assertion_holds(self, relying_party: RelyingParty, assertion: str) -> bool:
+        """Verify a client assertion (RFC 7523 §3): signature first, then every claim."""
+        try:
+            key, algorithm = self._key_for(relying_party, assertion)
+            claims = jwt.decode(
+                assertion,
+                key,
+                algorithms=[algorithm],
+                # The audience is us, in one of the three names the specifications give us, and
+                # nobody beside us: a list naming others could be replayed to them (draft
+                # rfc7523bis).
+                options={
+                    "require": ["iss", "sub", "aud", "exp", "jti"],
+                    "verify_aud": False,
+                },
+                issuer=relying_party.client_id,
+                leeway=self.lifetimes.clock_leeway,
+            )
+        except (
+            jwt.PyJWTError,
+            ValueError,
+            TypeError,
+            KeyError,
+            ArithmeticError,
+            RecursionError,
+            OutboundRefusedError,
+        ):
+            return False
+        return (
+            claims["sub"] == relying_party.client_id
+            and _is_for_us(claims["aud"], self.issuer)
+            and isinstance(claims["jti"], str)
+            and self._is_short_lived(claims["exp"])
+            and self._spend(relying_party.client_id, claims["jti"])
+        )
+
+    def _key_for(self, relying_party: RelyingParty, assertion: str) -> tuple[Any, str]:
+        if len(assertion) > _GREATEST_ASSERTION:
+            raise ValueError("the assertion is too long")
+        header = jwt.get_unverified_header(assertion)
+        algorithm = header.get("alg")
+        if algorithm not in ASSERTION_ALGORITHMS or "crit" in header:
+            raise ValueError("the algorithm is not allowed")
+        for jwk in self._jwks(relying_party)["keys"]:
+            named = header.get("kid")
+            if named is not None and jwk.get("kid") != named:
+                continue
+            if jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
+                continue
+            if _family(algorithm) == (jwk.get("kty"), jwk.get("crv")) or (
+                jwk.get("kty") == "RSA" and algorithm in {"RS256", "PS256"}
+            ):
+                return jwt.PyJWK(jwk, algorithm=algorithm).key, algorithm
+        raise ValueError("no registered key fits")
+
+    def _jwks(self, relying_party: RelyingParty) -> dict[str, Any]:
+        if relying_party.jwks is not None:
+            return relying_party.jwks
+        document = json.loads(self.outbound.get(relying_party.jwks_uri or ""))
+        if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+            raise ValueError("jwks_uri holds no JWK Set")
+        return document
+
+    def _is_short_lived(self, expires: float) -> bool:
+        latest = self.clock() + self.lifetimes.assertion_memory
+        return expires <= latest.timestamp()
+
+    def _spend(self, client_id: str, jti: str) -> bool:
+        """Remember the assertion for as long as it could be taken again; False if it was spent."""
+        dialect = postgresql if self.db.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(spent_assertion).values(
+            key=self.vault.mac("assertion", client_id, jti),
+            expires_at=self.clock() + 2 * self.lifetimes.assertion_memory,
+        )
+        once = statement.on_conflict_do_nothing().returning(spent_assertion.c.expires_at)
+        return self.db.execute(once).first() is not None
+
+
+def purge_assertions(db: Connection, now: datetime) -> int:
+    """Forget assertions that can no longer be taken; return how many."""
+    return db.execute(delete(spent_assertion).where(spent_assertion.c.expires_at <= now)).rowcount
+
+
+def _basic(header: str) -> _Presented:
+    """Read HTTP Basic with form-encoded parts (RFC 6749 §2.3.1)."""
+    scheme, _, encoded = header.partition(" ")
+    refused = InvalidClientError(by_header=True)
+    if scheme.lower() != "basic":
+        raise refused
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise refused from error
+    client_id, colon, secret = text.partition(":")
+    if not colon or not client_id:
+        raise refused
+    return _Presented(
+        "client_secret_basic", unquote_plus(client_id), unquote_plus(secret), by_header=True
+    )
+
+
+def _assertion(form: dict[str, str]) -> _Presented:
+    if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
+        raise InvalidClientError
+    assertion = form["client_assertion"]
+    try:
+        claims = jwt.decode(
+            assertion[:_GREATEST_ASSERTION],
+            options={"verify_signature": False, "verify_exp": False},
+        )
+    except (jwt.PyJWTError, ValueError, ArithmeticError, RecursionError) as error:
+        raise InvalidClientError from error
+    subject = claims.get("sub")
+    return _Presented("private_key_jwt", subject if isinstance(subject, str) else "", assertion)
+
+
+def _is_for_us(audience: object, issuer: str) -> bool:
+    ours = {issuer, f"{issuer}/token", f"{issuer}/introspect", f"{issuer}/revoke"}
+    if isinstance(audience, list):
+        return len(audience) == 1 and audience[0] in ours
+    return audience in ours
+
+
+def _family(algorithm: str) -> tuple[str, str | None]:
+    return {"ES256": ("EC", "P-256"), "EdDSA": ("OKP", "Ed25519")}.get(algorithm, ("RSA", None))

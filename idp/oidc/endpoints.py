@@ -1,0 +1,195 @@
+"""The protocol's endpoints for relying parties: each takes a wire request and gives a wire answer."""
+
+from typing import Any
+
+from accounts.attributes import SCOPES
+from consent.data_use import Channel
+from idp.oidc import wire
+from idp.oidc.client_auth import InvalidClientError
+from idp.oidc.errors import ProtocolError
+from idp.oidc.grants import Grant
+from idp.oidc.provider import Provider
+from idp.oidc.relying_parties import RelyingParty
+from idp.oidc.server import TOKEN_GRANT_TYPES, SenServer, TokenRequest
+from idp.oidc.subject import pairwise_sub
+
+_HINTS = frozenset({"access_token", "refresh_token"})
+
+
+def token(provider: Provider, request: wire.Request) -> wire.Response:
+    """The token endpoint (RFC 6749 §3.2)."""
+    try:
+        form = _form(request)
+        if "grant_type" not in form:
+            raise ProtocolError("invalid_request", "grant_type is missing")
+        if form["grant_type"] not in TOKEN_GRANT_TYPES:
+            raise ProtocolError("unsupported_grant_type")
+        answer: wire.Response = SenServer(provider).create_token_response(
+            TokenRequest(provider.issuer, request, form)
+        )
+    except ProtocolError as error:
+        return _refused(error)
+    return answer
+
+
+def revoke(provider: Provider, request: wire.Request) -> wire.Response:
+    """The revocation endpoint (RFC 7009). Revoking any token of a grant ends the whole grant; a
+    wrong ``token_type_hint`` changes nothing.
+    """
+    try:
+        form = _form(request)
+        relying_party = provider.client_authentication.authenticate(request, form)
+        grant_id = _token_grant(provider, form)
+        grant = provider.grants.find(grant_id) if grant_id else None
+        if grant is not None and grant.client_id == relying_party.client_id:
+            provider.grants.revoke(grant.id)
+    except ProtocolError as error:
+        return _refused(error)
+    return wire.json_response(200, {})
+
+
+def introspect(provider: Provider, request: wire.Request) -> wire.Response:
+    """The introspection endpoint (RFC 7662). Only the relying party that holds the token learns
+    anything of it; telling it is a use, and logged as one.
+    """
+    try:
+        form = _form(request)
+        relying_party = provider.client_authentication.authenticate(request, form)
+        if relying_party.authentication_method == "none":
+            raise InvalidClientError
+        return wire.json_response(200, _standing(provider, relying_party, form))
+    except ProtocolError as error:
+        return _refused(error)
+
+
+def userinfo(provider: Provider, request: wire.Request) -> wire.Response:
+    """The userinfo endpoint (OIDC Core §5.3): GET or POST, the token in the header or, for POST,
+    in the form (RFC 6750 §2.1 and §2.2); never in the query.
+    """
+    try:
+        text = _bearer(request)
+        if text is None:
+            # RFC 6750 §3.1: a request without any token learns no error code.
+            return _bearer_refused("")
+        access = provider.tokens.read_access(text)
+        if access is None or provider.clock() >= access.expires_at:
+            raise ProtocolError("invalid_token", "the access token is not valid", status=401)
+        grant = provider.grants.find_live(access.grant_id)
+        relying_party = (
+            provider.relying_parties.find(grant.client_id, provider.db) if grant else None
+        )
+        if grant is None or relying_party is None:
+            raise ProtocolError("invalid_token", "the access token is not valid", status=401)
+        if "openid" not in (access.scope or grant.scope).split():
+            raise ProtocolError("insufficient_scope", "openid is needed", status=403)
+    except wire.MalformedError as error:
+        return _bearer_refused("invalid_request", str(error), 400)
+    except ProtocolError as error:
+        return _bearer_refused(error.error, error.description, error.status)
+    wanted = _within_scope(grant, access.scope)
+    claims = provider.disclosure.release(grant, relying_party, wanted, Channel.USERINFO)
+    return wire.json_response(200, claims)
+
+
+def _form(request: wire.Request) -> dict[str, str]:
+    """Read the form; tokens and secrets in a query would end up in logs, so none is taken there."""
+    try:
+        if request.query:
+            raise ProtocolError("invalid_request", "parameters belong into the body")
+        return wire.once(request.form_pairs())
+    except wire.MalformedError as error:
+        raise ProtocolError("invalid_request", str(error)) from error
+
+
+def _token_grant(provider: Provider, form: dict[str, str]) -> str | None:
+    if "token" not in form:
+        raise ProtocolError("invalid_request", "token is missing")
+    hint = form.get("token_type_hint")
+    if hint is not None and hint not in _HINTS:
+        raise ProtocolError("unsupported_token_type")
+    access = provider.tokens.read_access(form["token"])
+    refresh = provider.tokens.read_refresh(form["token"])
+    found = access or refresh
+    return found.grant_id if found is not None else None
+
+
+def _standing(
+    provider: Provider, relying_party: RelyingParty, form: dict[str, str]
+) -> dict[str, Any]:
+    grant_id = _token_grant(provider, form)
+    grant = provider.grants.find_live(grant_id) if grant_id else None
+    if grant is None or grant.client_id != relying_party.client_id:
+        return {"active": False}
+    access = provider.tokens.read_access(form["token"])
+    if access is not None:
+        if provider.clock() >= access.expires_at:
+            return {"active": False}
+        expires_at, kind = access.expires_at, "Bearer"
+        scope = access.scope or grant.scope
+    else:
+        refresh = provider.tokens.read_refresh(form["token"])
+        if (
+            refresh is None
+            or refresh.counter != grant.refresh_counter
+            or not provider.grants.may_refresh(grant)
+        ):
+            return {"active": False}
+        expires_at, kind, scope = grant.expires_at, "refresh_token", grant.scope
+    told = {
+        "sub": pairwise_sub(provider.vault, relying_party.sector, grant.account_id),
+        "acr": grant.acr,
+        "auth_time": grant.auth_time,
+    }
+    provider.disclosure.log_introspection(grant, ("sub",))
+    return {
+        "active": True,
+        "client_id": grant.client_id,
+        "token_type": kind,
+        "scope": scope,
+        "exp": int(expires_at.timestamp()),
+        "iss": provider.issuer,
+        "aud": grant.client_id,
+        **told,
+    }
+
+
+def _within_scope(grant: Grant, narrowed: str | None) -> tuple[str, ...]:
+    """Return the claims wanted from userinfo, less those of scopes that a refresh left out."""
+    if narrowed is None:
+        return grant.userinfo_claims
+    left_out = {c for s in set(grant.scope.split()) - set(narrowed.split()) for c in SCOPES[s]}
+    kept = {c for s in narrowed.split() for c in SCOPES.get(s, ())}
+    return tuple(c for c in grant.userinfo_claims if c in kept or c not in left_out)
+
+
+def _bearer(request: wire.Request) -> str | None:
+    tokens = []
+    if "authorization" in request.headers:
+        bearer = request.bearer()
+        if bearer is not None:
+            tokens.append(bearer)
+    content_type = request.headers.get("content-type", "")
+    if request.method == "POST" and content_type.startswith("application/x-www-form-urlencoded"):
+        in_form = wire.once(request.form_pairs()).get("access_token")
+        if in_form is not None:
+            tokens.append(in_form)
+    if len(tokens) > 1:
+        raise wire.MalformedError("more than one access token")
+    return tokens[0] if tokens else None
+
+
+def _bearer_refused(error: str, description: str = "", status: int = 401) -> wire.Response:
+    challenge = 'Bearer realm="sen-id"'
+    document = {}
+    if error:
+        challenge += f', error="{error}", error_description="{description}"'
+        document = {"error": error, "error_description": description}
+    return wire.json_response(status, document, {"WWW-Authenticate": challenge})
+
+
+def _refused(error: ProtocolError) -> wire.Response:
+    headers = {}
+    if isinstance(error, InvalidClientError):
+        # RFC 6749 §5.2: a failed Authorization header is answered with the matching challenge.
+        headers["WWW-Authenticate"] = 'Basic realm="sen-id"'
+    return wire.json_response(error.status, error.document(), headers)

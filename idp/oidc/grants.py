@@ -1,0 +1,347 @@
+"""Grants: what a relying party holds after a code was redeemed, until it is revoked or expires.
+
+Every way to stop a relying party (withdrawal, lock, sign-out, reuse of a code or refresh token)
+marks the grant's row, so each release needs to look at this one row only.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from accounts.account import AccountState, account, account_lock
+from accounts.schema import Clock, UTCDateTime, metadata
+from accounts.sessions import browser_session
+from consent.decisions import ConsentState, consent
+from idp.oidc.codes import AuthorizationCode
+from idp.settings import Lifetimes
+
+oauth_grant = Table(
+    "oauth_grant",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("client_id", String(255), nullable=False),
+    Column("account_id", String(32), ForeignKey("account.id"), nullable=False, index=True),
+    Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False),
+    Column("session_id", String(32), nullable=False, index=True),
+    Column("consent_id", String(32), ForeignKey("consent.id"), nullable=False, index=True),
+    Column("acting_for", String(32)),
+    Column("mandate_id", String(32)),
+    Column("scope", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("userinfo_claims", Text, nullable=False),
+    Column("id_token_claims", Text, nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("purpose_version", Integer, nullable=False),
+    Column("legal_basis", String(32), nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("acr", String(40), nullable=False),
+    Column("amr", String(64), nullable=False),
+    Column("auth_time", BigInteger, nullable=False),
+    Column("offline", Boolean, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Column("refresh_counter", Integer, nullable=False),
+    Column("refreshed_at", UTCDateTime, nullable=False),
+    Column("revoked_at", UTCDateTime),
+)
+Index("ix_oauth_grant_expires_at", oauth_grant.c.expires_at)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A grant as it stands, with the account's kind and level."""
+
+    id: str
+    client_id: str
+    account_id: str
+    account_kind: str
+    account_level: str
+    subject_id: str
+    session_id: str
+    consent_id: str
+    acting_for: str | None
+    mandate_id: str | None
+    scope: str
+    attributes: frozenset[str]
+    userinfo_claims: tuple[str, ...]
+    id_token_claims: tuple[str, ...]
+    purpose: str
+    purpose_version: int
+    legal_basis: str
+    level: int
+    acr: str
+    amr: tuple[str, ...]
+    auth_time: int
+    offline: bool
+    expires_at: datetime
+    refresh_counter: int
+    refreshed_at: datetime
+    revoked_at: datetime | None
+
+
+class CodeSpentError(Exception):
+    """The code was redeemed before; whatever it led to has been revoked."""
+
+
+class CodeVoidError(Exception):
+    """What the code stood on is gone: consent withdrawn, session ended or account locked."""
+
+
+_standing = (
+    select(
+        consent.c.attributes,
+        consent.c.purpose,
+        consent.c.purpose_version,
+        consent.c.legal_basis,
+        consent.c.valid_until,
+    )
+    .select_from(consent)
+    .join(browser_session, browser_session.c.id == bindparam("session"))
+    .join(account, account.c.id == browser_session.c.account_id)
+    .where(
+        consent.c.id == bindparam("consent"),
+        consent.c.state == ConsentState.ACTIVE.value,
+        consent.c.valid_until > bindparam("now"),
+        browser_session.c.ended_at.is_(None),
+        account.c.state == AccountState.ACTIVE.value,
+        ~select(account_lock.c.account_id)
+        .where(account_lock.c.account_id == account.c.id)
+        .exists(),
+    )
+    # Withdrawal, sign-out and locking wait for us, or we for them: never in between.
+    .with_for_update(of=[consent, browser_session, account], key_share=True)
+)
+_live = (
+    select(
+        oauth_grant, account.c.kind.label("account_kind"), account.c.level.label("account_level")
+    )
+    .join(account, account.c.id == oauth_grant.c.account_id)
+    .where(oauth_grant.c.id == bindparam("id"))
+    .with_for_update(of=oauth_grant, key_share=True)
+)
+_rotate = (
+    update(oauth_grant)
+    .where(
+        oauth_grant.c.id == bindparam("which"),
+        oauth_grant.c.refresh_counter == bindparam("counter"),
+        oauth_grant.c.revoked_at.is_(None),
+    )
+    .values(refresh_counter=bindparam("next"), refreshed_at=bindparam("now"))
+)
+
+
+class Grants:
+    """All grants."""
+
+    def __init__(self, db: Connection, clock: Clock, lifetimes: Lifetimes) -> None:
+        self._db = db
+        self._clock = clock
+        self._lifetimes = lifetimes
+        dialect = postgresql if db.dialect.name == "postgresql" else sqlite
+        self._insert = (
+            dialect.insert(oauth_grant).on_conflict_do_nothing().returning(oauth_grant.c.id)
+        )
+
+    def redeem(self, code: AuthorizationCode) -> Grant:
+        """Spend the code and return the grant it becomes.
+
+        Raises:
+            CodeSpentError: it was spent before; that grant is now revoked (RFC 6749 §4.1.2).
+            CodeVoidError: the consent, session or account it stood on no longer stands.
+        """
+        now = self._clock()
+        standing = self._db.execute(
+            _standing, {"consent": code.consent_id, "session": code.session_id, "now": now}
+        ).first()
+        if standing is None:
+            if self.find(code.grant_id) is not None:
+                self.revoke(code.grant_id)
+            raise CodeVoidError
+        values = self._values(code, standing, now)
+        if self._db.execute(self._insert, values).first() is None:
+            self.revoke(code.grant_id)
+            raise CodeSpentError
+        found = self.find(code.grant_id)
+        assert found is not None  # noqa: S101 - inserted just above
+        return found
+
+    def find(self, grant_id: str) -> Grant | None:
+        """Return the grant, alive or not, locked until the transaction ends."""
+        row = self._db.execute(_live, {"id": grant_id}).first()
+        return None if row is None else _grant(row)
+
+    def find_live(self, grant_id: str) -> Grant | None:
+        """Return the grant if nothing has ended it."""
+        found = self.find(grant_id)
+        return found if found is not None and self.is_live(found) else None
+
+    def is_live(self, grant: Grant) -> bool:
+        """True while the grant is neither revoked nor expired."""
+        return grant.revoked_at is None and self._clock() < grant.expires_at
+
+    def may_refresh(self, grant: Grant) -> bool:
+        """True while a refresh token of the grant may still be used."""
+        return (
+            grant.offline
+            and self.is_live(grant)
+            and self._clock() < grant.refreshed_at + self._lifetimes.refresh_idle
+        )
+
+    def rotate(self, grant_id: str, counter: int) -> bool:
+        """Count one refresh, if nobody counted it before; one UPDATE decides."""
+        return (
+            self._db.execute(
+                _rotate,
+                {"which": grant_id, "counter": counter, "next": counter + 1, "now": self._clock()},
+            ).rowcount
+            == 1
+        )
+
+    def revoke(self, grant_id: str) -> None:
+        """End one grant and every token of it."""
+        self._revoke(oauth_grant.c.id == grant_id)
+
+    def revoke_of_consent(self, consent_id: str) -> int:
+        """End what was granted upon a consent; return how many grants that was."""
+        return self._revoke(oauth_grant.c.consent_id == consent_id)
+
+    def revoke_of_session(self, session_id: str) -> int:
+        """End what lived on a browser session; offline access goes on."""
+        return self._revoke(
+            oauth_grant.c.session_id == session_id, oauth_grant.c.offline.is_(False)
+        )
+
+    def revoke_of_account(self, account_id: str) -> int:
+        """End everything granted on behalf of an account."""
+        return self._revoke(oauth_grant.c.account_id == account_id)
+
+    def revoke_of_relying_party(self, client_id: str) -> int:
+        """End everything a relying party holds."""
+        return self._revoke(oauth_grant.c.client_id == client_id)
+
+    def follow_consent(self, old_id: str, new_id: str, attributes: frozenset[str]) -> None:
+        """Move grants from a superseded consent to its successor, dropping what it no longer
+        permits.
+        """
+        rows = self._db.execute(
+            select(oauth_grant.c.id, oauth_grant.c.attributes).where(
+                oauth_grant.c.consent_id == old_id, oauth_grant.c.revoked_at.is_(None)
+            )
+        ).all()
+        for row in rows:
+            kept = sorted(attributes.intersection(json.loads(row.attributes)))
+            self._db.execute(
+                update(oauth_grant)
+                .where(oauth_grant.c.id == row.id)
+                .values(consent_id=new_id, attributes=json.dumps(kept))
+            )
+
+    def relying_parties_of_session(self, session_id: str) -> list[str]:
+        """Return the client ids that hold a live grant of the session."""
+        rows = self._db.execute(
+            select(oauth_grant.c.client_id)
+            .where(oauth_grant.c.session_id == session_id, oauth_grant.c.revoked_at.is_(None))
+            .distinct()
+            .order_by(oauth_grant.c.client_id)
+        )
+        return list(rows.scalars())
+
+    def purge(self, before: datetime) -> int:
+        """Remove grants that expired before the moment; return how many.
+
+        A grant is also its code's spent mark, so ``before`` must lie further back than any code
+        lives.
+        """
+        return self._db.execute(
+            delete(oauth_grant).where(oauth_grant.c.expires_at <= before)
+        ).rowcount
+
+    def _revoke(self, *which: ColumnElement[bool]) -> int:
+        return self._db.execute(
+            update(oauth_grant)
+            .where(*which, oauth_grant.c.revoked_at.is_(None))
+            .values(revoked_at=self._clock())
+        ).rowcount
+
+    def _values(self, code: AuthorizationCode, standing: Any, now: datetime) -> dict[str, Any]:
+        lifetime = (
+            self._lifetimes.refresh_absolute if code.offline else self._lifetimes.session_absolute
+        )
+        return {
+            "id": code.grant_id,
+            "client_id": code.client_id,
+            "account_id": code.account_id,
+            "subject_id": code.subject_id,
+            "session_id": code.session_id,
+            "consent_id": code.consent_id,
+            "acting_for": code.acting_for,
+            "mandate_id": code.mandate_id,
+            "scope": code.scope,
+            "attributes": json.dumps(standing.attributes),
+            "userinfo_claims": " ".join(code.userinfo_claims),
+            "id_token_claims": " ".join(code.id_token_claims),
+            "purpose": standing.purpose,
+            "purpose_version": standing.purpose_version,
+            "legal_basis": standing.legal_basis,
+            "level": code.level,
+            "acr": code.acr,
+            "amr": " ".join(code.amr),
+            "auth_time": code.auth_time,
+            "offline": code.offline,
+            "created_at": now,
+            "expires_at": min(standing.valid_until, now + lifetime),
+            "refresh_counter": 0,
+            "refreshed_at": now,
+        }
+
+
+def _grant(row: Row[Any]) -> Grant:
+    return Grant(
+        id=row.id,
+        client_id=row.client_id,
+        account_id=row.account_id,
+        account_kind=row.account_kind,
+        account_level=row.account_level,
+        subject_id=row.subject_id,
+        session_id=row.session_id,
+        consent_id=row.consent_id,
+        acting_for=row.acting_for,
+        mandate_id=row.mandate_id,
+        scope=row.scope,
+        attributes=frozenset(json.loads(row.attributes)),
+        userinfo_claims=tuple(row.userinfo_claims.split()),
+        id_token_claims=tuple(row.id_token_claims.split()),
+        purpose=row.purpose,
+        purpose_version=row.purpose_version,
+        legal_basis=row.legal_basis,
+        level=row.level,
+        acr=row.acr,
+        amr=tuple(row.amr.split()),
+        auth_time=row.auth_time,
+        offline=row.offline,
+        expires_at=row.expires_at,
+        refresh_counter=row.refresh_counter,
+        refreshed_at=row.refreshed_at,
+        revoked_at=row.revoked_at,
+    )

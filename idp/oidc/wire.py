@@ -1,0 +1,120 @@
+"""A protocol request and answer without any web framework, and the strict reading of parameters."""
+
+import json
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+Pairs = list[tuple[str, str]]
+
+GREATEST_PARAMETER = 8192
+_MOST_PARAMETERS = 64
+
+
+class MalformedError(Exception):
+    """The request cannot be read: wrong encoding, control characters, doubled or endless input."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What arrived. ``headers`` has lower-case names; ``query`` and ``body`` are raw bytes."""
+
+    method: str
+    path: str
+    query: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def query_pairs(self) -> Pairs:
+        """Return the query's parameters in order."""
+        return parse(self.query)
+
+    def form_pairs(self) -> Pairs:
+        """Return the form body's parameters in order.
+
+        Raises:
+            MalformedError: the body is not form-encoded.
+        """
+        kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind != "application/x-www-form-urlencoded":
+            raise MalformedError("the body must be application/x-www-form-urlencoded")
+        return parse(self.body)
+
+    def bearer(self) -> str | None:
+        """Return the token of a Bearer Authorization header (RFC 6750 §2.1)."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+
+@dataclass(frozen=True)
+class Response:
+    """What is answered. ``location`` is kept apart because browsers' answers are checked by it."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def parse(data: bytes) -> Pairs:
+    """Read ``application/x-www-form-urlencoded`` bytes strictly.
+
+    Raises:
+        MalformedError: not UTF-8, NUL or other control characters, too many or too long parameters.
+    """
+    try:
+        pairs = parse_qsl(
+            data.decode("ascii"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=_MOST_PARAMETERS,
+        )
+    except ValueError as error:
+        raise MalformedError("the parameters cannot be read") from error
+    for name, value in pairs:
+        if len(value) > GREATEST_PARAMETER or len(name) > 256:
+            raise MalformedError("a parameter is too long")
+        if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in value + name):
+            raise MalformedError("a parameter holds control characters")
+    return pairs
+
+
+def once(pairs: Pairs) -> dict[str, str]:
+    """Return the parameters as a mapping; empty values count as absent (RFC 6749 §3.1).
+
+    Raises:
+        MalformedError: a parameter is included more than once.
+    """
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in values:
+            raise MalformedError("a parameter is included more than once")
+        values[name] = value
+    return {name: value for name, value in values.items() if value}
+
+
+def first(pairs: Pairs, name: str) -> str | None:
+    """Return the parameter's value if it is there exactly once."""
+    found = [value for key, value in pairs if key == name]
+    return found[0] if len(found) == 1 and found[0] else None
+
+
+def json_response(status: int, document: object, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON answer that nobody may store (RFC 6749 §5.1)."""
+    return Response(
+        status,
+        {
+            "Content-Type": "application/json",
+            "Cache-Control": "no-store",
+            "Pragma": "no-cache",
+            **(headers or {}),
+        },
+        json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(),
+    )
+
+
+def with_query(uri: str, parameters: Pairs) -> str:
+    """Return the URI with parameters appended to its query; what it already holds is kept."""
+    parts = urlsplit(uri)
+    extra = urlencode(parameters)
+    query = f"{parts.query}&{extra}" if parts.query else extra
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, parts.fragment))

@@ -1,0 +1,240 @@
+"""The composition root: what one process holds, and the typed objects one transaction works with."""
+
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+
+from sqlalchemy import Connection, Engine
+
+from accounts.account import Accounts
+from accounts.attributes import HeldAttributes
+from accounts.authenticators import Passkeys, RelyingPartyIdentity
+from accounts.mandates import Mandates
+from accounts.schema import Chance, Clock
+from accounts.secrets import PasswordHashing, Passwords
+from accounts.sessions import BrowserSessions, SessionLimits
+from accounts.subject import Subjects
+from accounts.vault import Vault
+from connectors.outbound import Outbound
+from connectors.registry import registers
+from consent.data_use import UseLog
+from consent.decisions import Consents
+from idp import clock as system_clock
+from idp.database import connect
+from idp.keys import KeyRing, SigningKeys
+from idp.limits import Limits
+from idp.login.authorization import Authorization
+from idp.login.interaction import Interactions
+from idp.login.sign_in import SignInDesk
+from idp.oidc.client_auth import ClientAuthentication
+from idp.oidc.codes import Codes
+from idp.oidc.disclosure import Disclosure
+from idp.oidc.grants import Grants
+from idp.oidc.logout import LogoutReader
+from idp.oidc.provider import Provider
+from idp.oidc.relying_parties import Registrations, RelyingParties
+from idp.oidc.request import RequestReader
+from idp.oidc.tokens import Tokens
+from idp.settings import Settings
+
+BRAND = "Sen ID"
+
+
+class Installation:
+    """What a process makes once: engine, keys, caches. Safe to share between threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        engine: Engine | None = None,
+        clock: Clock = system_clock.now,
+        chance: Chance = secrets.token_bytes,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.chance = chance
+        self.engine = engine or connect(settings.database_url)
+        self.vault = Vault(settings.secret, chance=chance)
+        self.keys = KeyRing(self.engine, clock, self.vault)
+        self.relying_parties = RelyingParties(self.engine, clock)
+        self.hashing = PasswordHashing(self.vault)
+        self.codes = Codes(self.vault)
+        self.tokens = Tokens(self.vault, chance)
+        self.outbound = Outbound(settings.outbound_allow, settings.extra_ca_file)
+        self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
+        self.logout_reader = LogoutReader(self.relying_parties, self.keys, settings.issuer)
+
+    def services(self, db: Connection, *, correlation: str = "", address: str = "") -> "Services":
+        """Return the objects that work within the connection's transaction."""
+        return Services(self, db, correlation, address)
+
+
+@dataclass(frozen=True)
+class Services:
+    """The objects of one transaction, each made when first asked for."""
+
+    installation: Installation
+    db: Connection
+    correlation: str
+    address: str
+
+    @cached_property
+    def subjects(self) -> Subjects:
+        """Subjects and identifiers."""
+        i = self.installation
+        return Subjects(self.db, i.clock, i.chance, i.vault)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Accounts."""
+        i = self.installation
+        return Accounts(self.db, i.clock, i.chance, i.vault)
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """Password hashes."""
+        return Passwords(self.db, self.installation.clock)
+
+    @cached_property
+    def passkeys(self) -> Passkeys:
+        """Passkeys."""
+        i = self.installation
+        identity = RelyingPartyIdentity(i.settings.host, i.settings.issuer, BRAND)
+        return Passkeys(self.db, i.clock, i.chance, identity)
+
+    @cached_property
+    def sessions(self) -> BrowserSessions:
+        """Browser sessions."""
+        i = self.installation
+        life = i.settings.lifetimes
+        limits = SessionLimits(life.session_idle, life.session_absolute, life.session_touch)
+        return BrowserSessions(self.db, i.clock, i.chance, limits)
+
+    @cached_property
+    def mandates(self) -> Mandates:
+        """Mandates."""
+        i = self.installation
+        return Mandates(self.db, i.clock, i.chance)
+
+    @cached_property
+    def held(self) -> HeldAttributes:
+        """Attribute values held."""
+        i = self.installation
+        return HeldAttributes(self.db, i.clock, i.vault)
+
+    @cached_property
+    def consents(self) -> Consents:
+        """Consents."""
+        i = self.installation
+        return Consents(self.db, i.clock, i.chance)
+
+    @cached_property
+    def use_log(self) -> UseLog:
+        """The log of uses."""
+        i = self.installation
+        return UseLog(self.db, i.clock, i.chance, i.vault)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Limits on guessing."""
+        i = self.installation
+        return Limits(self.db, i.clock, i.vault)
+
+    @cached_property
+    def grants(self) -> Grants:
+        """Grants."""
+        i = self.installation
+        return Grants(self.db, i.clock, i.settings.lifetimes)
+
+    @cached_property
+    def registrations(self) -> Registrations:
+        """Relying parties' registrations."""
+        return Registrations(self.db, self.installation.clock)
+
+    @cached_property
+    def signing_keys(self) -> SigningKeys:
+        """Stored signing keys."""
+        i = self.installation
+        return SigningKeys(self.db, i.clock, i.vault)
+
+    @cached_property
+    def interactions(self) -> Interactions:
+        """Parked authorization requests."""
+        i = self.installation
+        return Interactions(self.db, i.clock, i.chance, i.vault, i.settings.lifetimes)
+
+    @cached_property
+    def disclosure(self) -> Disclosure:
+        """The gate through which attributes leave."""
+        i = self.installation
+        return Disclosure(
+            vault=i.vault,
+            clock=i.clock,
+            issuer=i.settings.issuer,
+            subjects=self.subjects,
+            held=self.held,
+            registers=registers(self.db, i.vault),
+            use_log=self.use_log,
+            correlation=self.correlation,
+        )
+
+    @cached_property
+    def provider(self) -> Provider:
+        """The protocol endpoints' collaborators."""
+        i = self.installation
+        return Provider(
+            issuer=i.settings.issuer,
+            lifetimes=i.settings.lifetimes,
+            db=self.db,
+            clock=i.clock,
+            chance=i.chance,
+            vault=i.vault,
+            keys=i.keys,
+            relying_parties=i.relying_parties,
+            grants=self.grants,
+            codes=i.codes,
+            tokens=i.tokens,
+            disclosure=self.disclosure,
+            client_authentication=ClientAuthentication(
+                db=self.db,
+                clock=i.clock,
+                vault=i.vault,
+                relying_parties=i.relying_parties,
+                limits=self.limits,
+                outbound=i.outbound,
+                issuer=i.settings.issuer,
+                lifetimes=i.settings.lifetimes,
+                address=self.address,
+            ),
+        )
+
+    @cached_property
+    def authorization(self) -> Authorization:
+        """The journey's decisions."""
+        i = self.installation
+        return Authorization(
+            issuer=i.settings.issuer,
+            lifetimes=i.settings.lifetimes,
+            clock=i.clock,
+            chance=i.chance,
+            vault=i.vault,
+            interactions=self.interactions,
+            consents=self.consents,
+            mandates=self.mandates,
+            passkeys=self.passkeys,
+            codes=i.codes,
+        )
+
+    @cached_property
+    def sign_in(self) -> SignInDesk:
+        """Signing in and out."""
+        return SignInDesk(
+            accounts=self.accounts,
+            subjects=self.subjects,
+            passwords=self.passwords,
+            passkeys=self.passkeys,
+            sessions=self.sessions,
+            grants=self.grants,
+            limits=self.limits,
+        )

@@ -1,0 +1,234 @@
+"""Settings: one frozen tree, read once from ``SEN_*`` environment variables and a TOML file.
+
+The environment wins over the file. Anything unknown, weak or contradictory stops the start with one
+sentence that says what to do.
+"""
+
+import base64
+import binascii
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from accounts.vault import LEAST_SECRET_BYTES
+
+PREFIX = "SEN_"
+
+
+class SettingsError(Exception):
+    """A setting is missing, unknown or unsafe; the message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long things live. Windows that guard one another are derived from one another."""
+
+    authorization_code: timedelta = timedelta(seconds=60)
+    """FAPI 2.0 §5.3.2.1: at most 60 seconds."""
+    access_token: timedelta = timedelta(minutes=10)
+    id_token: timedelta = timedelta(minutes=5)
+    refresh_idle: timedelta = timedelta(days=30)
+    """A refresh token that nobody used for so long is dead."""
+    refresh_absolute: timedelta = timedelta(days=365)
+    interaction: timedelta = timedelta(hours=1)
+    session_idle: timedelta = timedelta(minutes=15)
+    session_absolute: timedelta = timedelta(hours=12)
+    session_touch: timedelta = timedelta(minutes=1)
+    """A session's last use is written at most so often."""
+    fresh_authentication: timedelta = timedelta(minutes=5)
+    """Changing authenticators asks for a sign-in at most this old."""
+    assertion: timedelta = timedelta(minutes=10)
+    """The farthest ``exp`` of a client assertion that is taken."""
+    clock_leeway: timedelta = timedelta(seconds=30)
+
+    @property
+    def assertion_memory(self) -> timedelta:
+        """How long a ``jti`` is remembered: for as long as its assertion could be taken again."""
+        return self.assertion + self.clock_leeway
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything an installation can be told."""
+
+    issuer: str
+    """The issuer URL, without a trailing slash; every link is made from it."""
+    database_url: str
+    data_dir: Path
+    secret: bytes = field(repr=False)
+    proxy_hops: int = 0
+    """How many proxies of ours stand in front; their X-Forwarded-For is believed, no other."""
+    workers: int = 1
+    extra_ca_file: Path | None = None
+    outbound_allow: frozenset[str] = frozenset()
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+
+    @property
+    def is_secure(self) -> bool:
+        """True when people reach us by https, so that cookies can be ``Secure`` and ``__Host-``."""
+        return self.issuer.startswith("https://")
+
+    @property
+    def host(self) -> str:
+        """The issuer's host name, which is also the WebAuthn RP ID."""
+        return urlsplit(self.issuer).hostname or ""
+
+
+_KNOWN = {
+    "ISSUER": "issuer",
+    "DATABASE_URL": "database_url",
+    "DATA_DIR": "data_dir",
+    "SECRET_FILE": "secret_file",
+    "PROXY_HOPS": "proxy_hops",
+    "WORKERS": "workers",
+    "EXTRA_CA_FILE": "extra_ca_file",
+    "OUTBOUND_ALLOW": "outbound_allow",
+    "CONFIG": "config",
+}
+DEFAULT_ISSUER = "http://localhost:8000"
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment and the file that ``SEN_CONFIG`` names.
+
+    Raises:
+        SettingsError: anything that should stop the start.
+    """
+    values = _raw_values(environment)
+    secret_file = secret_path(values)
+    return Settings(
+        issuer=_issuer(values.get("issuer", DEFAULT_ISSUER)),
+        database_url=_database_url(values),
+        data_dir=data_dir(values),
+        secret=_secret(secret_file),
+        proxy_hops=_count(values, "proxy_hops", 0, most=10),
+        workers=_count(values, "workers", 1, most=64, least=1),
+        extra_ca_file=_existing(values.get("extra_ca_file")),
+        outbound_allow=_hosts(values.get("outbound_allow", "")),
+    )
+
+
+def raw_settings(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the settings as texts, before the secret exists (``sen init`` makes it)."""
+    return _raw_values(environment)
+
+
+def data_dir(values: Mapping[str, str]) -> Path:
+    """Return the folder for the embedded database, the secret and logs."""
+    return Path(values.get("data_dir", "var")).resolve()
+
+
+def secret_path(values: Mapping[str, str]) -> Path:
+    """Return the path of the installation's secret."""
+    if "secret_file" in values:
+        return Path(values["secret_file"])
+    return data_dir(values) / "secret"
+
+
+def _raw_values(environment: Mapping[str, str] | None) -> dict[str, str]:
+    source = os.environ if environment is None else environment
+    given = {k.removeprefix(PREFIX): v for k, v in source.items() if k.startswith(PREFIX)}
+    for name in given:
+        if name not in _KNOWN:
+            known = ", ".join(sorted(PREFIX + known for known in _KNOWN))
+            raise SettingsError(f"{PREFIX}{name} is not a setting; the settings are {known}")
+    values = _from_file(given["CONFIG"]) if given.get("CONFIG") else {}
+    values.update({_KNOWN[name]: value for name, value in given.items() if value})
+    return values
+
+
+def _from_file(path: str) -> dict[str, str]:
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"SEN_CONFIG: {path} cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"SEN_CONFIG: {path} is not valid TOML ({error})") from error
+    unknown = set(document) - set(_KNOWN.values())
+    if unknown:
+        raise SettingsError(f"{path}: unknown setting {sorted(unknown)[0]!r}")
+    return {
+        key: ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in document.items()
+    }
+
+
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(f"SEN_ISSUER={text!r} must be an http or https URL")
+    if parts.query or parts.fragment or parts.path not in {"", "/"}:
+        raise SettingsError("SEN_ISSUER must be scheme, host and port only, without a path")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise SettingsError(
+            "SEN_ISSUER must use https: plain http is allowed on localhost only, for trying out"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _database_url(values: Mapping[str, str]) -> str:
+    url = values.get("database_url") or f"sqlite:///{data_dir(values) / 'sen.db'}"
+    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+        raise SettingsError("SEN_DATABASE_URL must begin with sqlite:/// or postgresql://")
+    return re.sub(r"^postgresql://", "postgresql+psycopg://", url)
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise SettingsError(
+            f"the secret file {path} cannot be read ({error.strerror}); "
+            "'sen init' makes one, or point SEN_SECRET_FILE at yours"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the secret file {path} must hold base64 text") from error
+    try:
+        secret = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise SettingsError(f"the secret file {path} must hold base64 text") from error
+    if len(secret) < LEAST_SECRET_BYTES or len(set(secret)) < LEAST_SECRET_BYTES // 2:
+        raise SettingsError(
+            f"the secret in {path} is weak: it needs at least {LEAST_SECRET_BYTES} random bytes, "
+            "for example from 'openssl rand -base64 48'"
+        )
+    return secret
+
+
+def _count(values: Mapping[str, str], name: str, default: int, *, most: int, least: int = 0) -> int:
+    text = values.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
+        raise SettingsError(f"SEN_{name.upper()}={text!r} must be a number, {least} to {most}")
+    return int(text)
+
+
+def _existing(text: str | None) -> Path | None:
+    if not text:
+        return None
+    path = Path(text)
+    if not path.is_file():
+        raise SettingsError(f"SEN_EXTRA_CA_FILE: there is no file {text}")
+    return path
+
+
+def _hosts(text: str) -> frozenset[str]:
+    hosts = frozenset(part.strip() for part in text.split(",") if part.strip())
+    for host in hosts:
+        if not re.fullmatch(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?", host, re.ASCII):
+            raise SettingsError(f"SEN_OUTBOUND_ALLOW: {host!r} is not host or host:port")
+    return hosts

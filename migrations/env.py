@@ -1,0 +1,32 @@
+"""Alembic's environment: runs the migrations on the connection that ``idp.database`` hands over."""
+
+from alembic import context
+
+# Every module that declares a table, so that the metadata is whole.
+import accounts.account
+import accounts.attributes
+import accounts.authenticators
+import accounts.mandates
+import accounts.secrets
+import accounts.sessions
+import accounts.subject  # noqa: F401
+import connectors.simulator  # noqa: F401
+import consent.data_use
+import consent.decisions  # noqa: F401
+import idp.keys
+import idp.limits
+import idp.login.interaction
+import idp.oidc.client_auth
+import idp.oidc.grants
+import idp.oidc.relying_parties  # noqa: F401
+from accounts.schema import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    render_as_batch=True,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()
