@@ -1,0 +1,378 @@
+"""``sen``: the command line by which operators set up, run and look after an installation."""
+
+import base64
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from granian.errors import ConfigurationError
+from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy.exc import OperationalError
+
+from accounts.account import Account, LockReason
+from accounts.errors import AccountsError, SealBrokenError
+from idp.database import connect, upgrade
+from idp.demo.run import DemoError, run
+from idp.keys import ALGORITHMS
+from idp.oidc.relying_parties import RegistrationError
+from idp.seed import SeedError, read_seed
+from idp.services import Installation, Services
+from idp.settings import (
+    Settings,
+    SettingsError,
+    data_dir,
+    raw_settings,
+    read_settings,
+    secret_path,
+)
+from idp.upkeep import purge as purge_expired
+
+_PROGRESS_FROM = 1000
+
+
+class _Failure(click.ClickException):
+    """One clear sentence on standard error and exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"sen: {self.message}", err=True)
+
+
+@click.group()
+def main() -> None:
+    """Sen ID, an electronic-identity provider."""
+
+
+@main.command()
+def init() -> None:
+    """Make the data folder, the secret, the database and the signing keys, where missing."""
+    with _told():
+        values = raw_settings()
+        data_dir(values).mkdir(parents=True, exist_ok=True)
+        path = secret_path(values)
+        if not path.exists():
+            _write_secret(path)
+            click.echo(f"made the secret {path}; keep a copy in a safe place")
+        installation = Installation(read_settings())
+        _prepare(installation)
+        click.echo(f"ready: {installation.settings.issuer}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def seed(file: Path) -> None:
+    """Load relying parties, people and organisations from a JSON FILE, all or nothing."""
+    with _told(), _installation() as installation:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise _Failure(f"{file} cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise _Failure(f"{file} must be UTF-8 text") from error
+        known = _KnownHashes(installation, text)
+        prepared = read_seed(text, installation.hashing.hash_unchecked, known.find)
+        rows = text.count('"client_id"') + text.count('"kind"') + text.count('"tax_code"')
+        with (
+            Progress(
+                console=Console(stderr=True),
+                disable=rows <= _PROGRESS_FROM or not sys.stderr.isatty(),
+            ) as bar,
+            installation.engine.begin() as db,
+        ):
+            task = bar.add_task("seeding", total=None)
+            done = prepared.apply(
+                installation.services(db, correlation="seed"),
+                lambda position, total: bar.update(task, completed=position, total=total),
+            )
+    click.echo(
+        f"seeded {done.relying_parties} relying parties, {done.people} people, "
+        f"{done.organisations} organisations"
+    )
+
+
+@main.command()
+@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT")
+@click.option("--workers", type=click.IntRange(1, 64), default=None)
+def serve(bind: str, workers: int | None) -> None:
+    """Serve until stopped, with granian."""
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise _Failure(f"--bind {bind!r} must be HOST:PORT")
+    with _told(), _installation() as installation:
+        _prepare(installation)
+        settings = installation.settings
+    _start_server(settings, host.strip("[]"), int(port), workers or settings.workers)
+
+
+@main.command()
+def demo() -> None:
+    """Run the demonstration: the provider and two relying parties, on this machine."""
+    try:
+        sys.exit(run(data_dir=data_dir(raw_settings())))
+    except (DemoError, SettingsError) as error:
+        raise _Failure(str(error)) from error
+
+
+@main.command()
+def purge() -> None:
+    """Remove what has expired; a server does this by itself as well."""
+    with _told(), _installation() as installation:
+        for kind, count in purge_expired(installation).items():
+            click.echo(f"{count} {kind}")
+
+
+@main.group("relying-party")
+def relying_party() -> None:
+    """Register relying parties."""
+
+
+@relying_party.command("add")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def relying_party_add(file: Path) -> None:
+    """Register from a JSON FILE with RFC 7591 metadata; a missing secret is made and shown once."""
+    with _told(), _transaction() as services:
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise _Failure(f"{file} is not valid JSON") from error
+        if not isinstance(document, dict):
+            raise _Failure(f"{file} must hold one JSON object")
+        method = document.get("token_endpoint_auth_method", "client_secret_basic")
+        made = method.startswith("client_secret") and not document.get("client_secret")
+        if made:
+            document["client_secret"] = secrets.token_urlsafe(32)
+        client_id = services.registrations.register(document)
+    click.echo(f"registered {client_id}")
+    if made:
+        click.echo(f"client_secret: {document['client_secret']}")
+
+
+@relying_party.command("list")
+def relying_party_list() -> None:
+    """List the relying parties."""
+    with _told(), _transaction() as services:
+        for party in services.registrations.all():
+            state = "active" if party.is_active else "disabled"
+            click.echo(f"{party.client_id}\t{state}\t{party.purpose}\t{party.names['']}")
+
+
+@relying_party.command("disable")
+@click.argument("client_id")
+def relying_party_disable(client_id: str) -> None:
+    """Stop a relying party at once: its sign-ins, and every token it holds."""
+    with _told(), _transaction() as services:
+        if not services.registrations.disable(client_id):
+            raise _Failure(f"there is no relying party {client_id}")
+        ended = services.grants.revoke_of_relying_party(client_id)
+    click.echo(f"disabled {client_id}; {ended} grants ended")
+
+
+@main.group()
+def keys() -> None:
+    """Look after signing keys."""
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List the published keys."""
+    with _told(), _transaction() as services:
+        for key in services.signing_keys.all():
+            click.echo(f"{key.kid}\t{key.algorithm}\t{key.state.value}\t{key.created_at:%Y-%m-%d}")
+
+
+@keys.command("rotate")
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), multiple=True, default=ALGORITHMS)
+def keys_rotate(algorithm: tuple[str, ...]) -> None:
+    """Make new keys; the old ones stay published until nothing they signed is alive."""
+    with _told(), _transaction() as services:
+        for name in algorithm:
+            click.echo(f"{services.signing_keys.rotate(name)}\t{name}\tactive")
+
+
+@main.group()
+def account() -> None:
+    """Look up, lock and unlock accounts."""
+
+
+@account.command("show")
+@click.argument("identifier")
+def account_show(identifier: str) -> None:
+    """Show an account by login, personal number, passport, residence card or account id."""
+    with _told(), _transaction() as services:
+        _show(services, _found(services, identifier))
+
+
+@account.command("lock")
+@click.argument("identifier")
+@click.option(
+    "--reason",
+    type=click.Choice([r.value for r in LockReason]),
+    default=LockReason.AUTHORITY_ORDER.value,
+    show_default=True,
+)
+def account_lock(identifier: str, reason: str) -> None:
+    """Lock an account: sessions end and every token dies in the same transaction."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        services.accounts.lock(found.id, LockReason(reason))
+        services.sessions.end_all(found.id)
+        services.grants.revoke_of_account(found.id)
+        _show(services, services.accounts.account(found.id))
+
+
+@account.command("unlock")
+@click.argument("identifier")
+@click.option("--reason", type=click.Choice([r.value for r in LockReason]), default=None)
+def account_unlock(identifier: str, reason: str | None) -> None:
+    """Remove one lock reason, or all; the account opens when none is left."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        for one in [LockReason(reason)] if reason else sorted(found.locks):
+            services.accounts.unlock(found.id, one)
+        _show(services, services.accounts.account(found.id))
+
+
+@account.command("activation-code")
+@click.argument("identifier")
+def account_activation_code(identifier: str) -> None:
+    """Give an account a new activation code, shown once; for handing out at a desk."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        code = "-".join(f"{secrets.randbelow(10**4):04}" for _ in range(3))
+        services.accounts.give_activation_code(found.id, code)
+    click.echo(f"activation code: {code}")
+
+
+class _KnownHashes:
+    """Finds the hash a login has already, if the seed's password fits it."""
+
+    def __init__(self, installation: Installation, text: str) -> None:
+        self._installation = installation
+        try:
+            people = json.loads(text).get("people", [])
+            self._plain = {p["login"]: p["password"] for p in people if p.get("password")}
+        except (ValueError, AttributeError, KeyError, TypeError):
+            # The shape is judged, with line and field, by the reader.
+            self._plain = {}
+
+    def find(self, login: str) -> str | None:
+        if login not in self._plain:
+            return None
+        with self._installation.engine.connect() as db:
+            services = self._installation.services(db)
+            subject_id = services.subjects.find_for_sign_in(login)
+            known = services.accounts.find_of_subject(subject_id) if subject_id else None
+            hashed = services.passwords.find(known.id) if known else None
+            db.rollback()
+        if hashed and self._installation.hashing.verify(hashed, self._plain[login]):
+            return hashed
+        return None
+
+
+def _start_server(settings: Settings, host: str, port: int, workers: int) -> None:
+    metrics = settings.data_dir / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)
+    metrics.mkdir(parents=True)
+    # Read by prometheus_client when a worker imports it: counters of all workers are added up.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+    try:
+        Granian(
+            "wsgi:app",
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            websockets=False,
+            workers=workers,
+            blocking_threads=4,
+            backpressure=256,
+            respawn_failed_workers=True,
+            log_access=False,
+            workers_kill_timeout=30,
+            working_dir=Path(__file__).resolve().parent.parent,
+        ).serve()
+    except (ConfigurationError, OSError) as error:
+        raise _Failure(f"cannot serve on {host}:{port} ({error})") from error
+
+
+def _write_secret(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(base64.b64encode(secrets.token_bytes(48)).decode() + "\n")
+
+
+def _prepare(installation: Installation) -> None:
+    upgrade(installation.engine)
+    with installation.engine.begin() as db:
+        keys_stored = installation.services(db).signing_keys
+        keys_stored.ensure()
+        try:
+            keys_stored.all()
+        except SealBrokenError as error:
+            raise SettingsError(
+                "the secret does not fit this database; "
+                "point SEN_SECRET_FILE at the one it was made with"
+            ) from error
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what an operator can mend into one sentence."""
+    try:
+        yield
+    except (SettingsError, SeedError, RegistrationError, AccountsError) as error:
+        raise _Failure(str(error)) from error
+    except OperationalError as error:
+        raise _Failure(f"the database cannot be used: {error.orig}") from error
+
+
+@contextmanager
+def _installation() -> Iterator[Installation]:
+    settings = read_settings()
+    installation = Installation(settings, engine=connect(settings.database_url))
+    try:
+        yield installation
+    finally:
+        installation.engine.dispose()
+
+
+@contextmanager
+def _transaction() -> Iterator[Services]:
+    with _installation() as installation, installation.engine.begin() as db:
+        yield installation.services(db, correlation="operator")
+
+
+def _found(services: Services, identifier: str) -> Account:
+    subject_id = services.subjects.find_for_sign_in(identifier)
+    if subject_id is not None:
+        known = services.accounts.find_of_subject(subject_id)
+        if known is not None:
+            return known
+    try:
+        return services.accounts.account(identifier)
+    except AccountsError:
+        raise _Failure("there is no account with this identifier") from None
+
+
+def _show(services: Services, found: Account) -> None:
+    locks = ", ".join(sorted(lock.value for lock in found.locks)) or "none"
+    click.echo(
+        f"account {found.id}\nkind {found.kind.value}\nlevel {found.level.value}\n"
+        f"state {found.state.value}\nlocks {locks}\n"
+        f"passkeys {services.passkeys.count(found.id)}\n"
+        f"password {'yes' if services.passwords.find(found.id) else 'no'}\n"
+        f"browser sessions {len(services.sessions.of_account(found.id))}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What is held about the person: the registers' word, which she cannot change, and her own."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+import flask
+
+from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
+from idp.web import context, person
+from idp.web.language import N_, translate
+
+blueprint = flask.Blueprint("details", __name__)
+_SAVED = N_("Saved.")
+_SOURCES = {
+    Source.POPULATION: N_("National population database"),
+    Source.IMMIGRATION: N_("Immigration database"),
+}
+_TYPES = {
+    "email": "email",
+    "phone_number": "tel",
+    "website": "url",
+    "profile": "url",
+    "picture": "url",
+}
+_BAD_EMAIL = N_("Enter an e-mail address like name@example.vn")
+_BAD_PHONE = N_("Enter a phone number with its country code, like +84 912 345 678")
+_BAD_URL = N_("Enter a web address that begins with https://")
+_BAD_ZONE = N_("Enter a time zone like Asia/Ho_Chi_Minh")
+_BAD_LOCALE = N_("Enter a language like vi or en-GB")
+_TOO_LONG = N_("Enter at most 200 characters, without control characters")
+
+
+@blueprint.get("/me/details")
+def details() -> flask.Response:
+    """Show them."""
+    return _page({}, None)
+
+
+@blueprint.post("/me/details")
+def save() -> flask.Response:
+    """Keep what she says of herself, or tell what is wrong with it."""
+    session = person.required()
+    services = context.services()
+    given = {claim: flask.request.form.get(claim, "").strip() for claim in EDITABLE}
+    errors = {claim: told for claim, text in given.items() if (told := _fault(claim, text))}
+    if errors:
+        return _page(errors, None, given)
+    before = services.held.of_subject(session.subject_id).get(Source.SELF)
+    services.held.hold(session.subject_id, Source.SELF, _merged(before, given))
+    return _page({}, translate(_SAVED))
+
+
+def _merged(before: Held | None, given: dict[str, str]) -> dict[str, Any]:
+    values = dict(before.values) if before else {}
+    for claim, text in given.items():
+        if values.get(claim) == text:
+            continue
+        values.pop(claim, None)
+        # A changed address or number has been proved by nobody yet.
+        values.pop(f"{claim}_verified", None)
+        if text:
+            values[claim] = text
+            if claim in {"email", "phone_number"}:
+                values[f"{claim}_verified"] = False
+    return values
+
+
+def _fault(claim: str, text: str) -> str | None:
+    if not text:
+        return None
+    if len(text) > 200 or any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
+        return translate(_TOO_LONG)
+    match claim:
+        case "email" if not re.fullmatch(r"[^@\s<>\"]{1,64}@[^@\s.<>\"]+(\.[^@\s.<>\"]+)+", text):
+            return translate(_BAD_EMAIL)
+        case "phone_number" if not re.fullmatch(r"\+[0-9][0-9 ]{6,20}", text, re.ASCII):
+            return translate(_BAD_PHONE)
+        case "website" | "profile" | "picture" if not _is_web_address(text):
+            return translate(_BAD_URL)
+        case "zoneinfo" if text not in available_timezones():
+            return translate(_BAD_ZONE)
+        case "locale" if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*", text, re.ASCII):
+            return translate(_BAD_LOCALE)
+        case _:
+            return None
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and parts.username is None
+
+
+def _page(
+    errors: dict[str, str], notice_text: str | None, given: dict[str, str] | None = None
+) -> flask.Response:
+    session = person.required()
+    held = context.services().held.of_subject(session.subject_id)
+    own = held[Source.SELF].values if Source.SELF in held else {}
+    language = flask.g.language
+    body = flask.render_template(
+        "citizen/details.html",
+        section="details",
+        registers=[
+            {
+                "source": translate(_SOURCES[source]),
+                "as_of": part.as_of,
+                "attributes": [
+                    {"label": DICTIONARY[claim].label[language], "value": _readable(value)}
+                    for claim, value in part.values.items()
+                    if claim in DICTIONARY
+                ],
+            }
+            for source, part in held.items()
+            if source in _SOURCES
+        ],
+        own=[
+            {
+                "claim": claim,
+                "label": DICTIONARY[claim].label[language],
+                "value": (given or own).get(claim, ""),
+                "type": _TYPES.get(claim, "text"),
+            }
+            for claim in EDITABLE
+        ],
+        errors=errors,
+        notice_text=notice_text,
+    )
+    return flask.Response(body, 422 if errors else 200)
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(str(part) for part in value.values() if part)
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value)
+    return str(value)

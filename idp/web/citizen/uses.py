@@ -1,0 +1,54 @@
+"""The timeline: every use of the person's data, and of the organisations she represents."""
+
+from typing import Any
+
+import flask
+
+from accounts.sessions import BrowserSession
+from idp.web import context, person, timeline
+from idp.web.language import N_, translate
+
+blueprint = flask.Blueprint("uses", __name__)
+_PAGE = 50
+_ME = N_("My data")
+
+
+@blueprint.get("/me/uses")
+def uses() -> str:
+    """Show a page of the timeline, newest first."""
+    session = person.required()
+    views = _views(session)
+    wanted = flask.request.args.get("of", "")
+    subject_id = next((v["subject"] for v in views if v["of"] == wanted), session.subject_id)
+    is_own = subject_id == session.subject_id
+    before = flask.request.args.get("before", type=int)
+    entries = context.services().use_log.of_subject(subject_id, before=before, limit=_PAGE + 1)
+    shown = entries[:_PAGE]
+    base = "/me/uses" if is_own else f"/me/uses?of={wanted}"
+    joint = "?" if is_own else "&"
+    return flask.render_template(
+        "citizen/uses.html",
+        section="uses",
+        days=timeline.by_day(shown),
+        older=f"{base}{joint}before={shown[-1].position}" if len(entries) > _PAGE else None,
+        newest=base if before is not None else None,
+        for_organisation=None if is_own else person.name_of(subject_id),
+        views=[
+            {"label": v["label"], "href": v["href"], "current": v["subject"] == subject_id}
+            for v in views
+        ],
+    )
+
+
+def _views(session: BrowserSession) -> list[dict[str, Any]]:
+    own = {"of": "", "subject": session.subject_id, "label": translate(_ME), "href": "/me/uses"}
+    represented = [
+        {
+            "of": mandate.id,
+            "subject": mandate.principal_id,
+            "label": person.name_of(mandate.principal_id),
+            "href": f"/me/uses?of={mandate.id}",
+        }
+        for mandate in context.services().mandates.held_by(session.subject_id)
+    ]
+    return [own, *represented]

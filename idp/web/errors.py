@@ -1,0 +1,210 @@
+"""The one table that turns refusals into answers, by the surface they appear on.
+
+No text from an exception ever reaches a person: pages translate the refusal's code.
+"""
+
+from dataclasses import dataclass
+
+import flask
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from accounts.errors import AccountsError
+from connectors.errors import ConnectorError
+from consent.errors import ConsentError
+from idp.login.errors import LoginError
+from idp.oidc import wire
+from idp.oidc.errors import DisplayedError, RedirectedError
+from idp.oidc.response import error_response
+from idp.web import context
+from idp.web.language import N_, translate
+
+_PROTOCOL_JSON = frozenset({"/token", "/revoke", "/introspect", "/userinfo"})
+Refusal = AccountsError | ConnectorError | ConsentError | LoginError
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a refusal is told: HTTP status, heading and sentence."""
+
+    status: int
+    title: str
+    message: str
+
+
+_TABLE = {
+    "invalid_request": Words(
+        400,
+        N_("Invalid request"),
+        N_(
+            "The service that sent you here made a mistake in its request, so we cannot go on. "
+            "Go back to the service and try again, or tell it the reference below."
+        ),
+    ),
+    "interaction-gone": Words(
+        400,
+        N_("This sign-in is over"),
+        N_(
+            "It took too long, was finished already, or was opened in another browser. "
+            "Go back to the service and start again."
+        ),
+    ),
+    "sign-in-refused": Words(
+        401,
+        N_("Sign-in failed"),
+        N_("The details do not match, or the account cannot be used at present."),
+    ),
+    "too-many-failures": Words(
+        429,
+        N_("Too many attempts"),
+        N_("There were too many wrong attempts. Wait a while, or sign in with a passkey."),
+    ),
+    "passkey-refused": Words(
+        403,
+        N_("The passkey was not accepted"),
+        N_("The passkey could not be verified. Try again, or use another way to sign in."),
+    ),
+    "password-unsuitable": Words(
+        422,
+        N_("Choose another password"),
+        N_("A password needs at least 12 characters and must not repeat a single one."),
+    ),
+    "last-authenticator": Words(
+        409,
+        N_("This is your last way to sign in"),
+        N_("Add another passkey or set a password before you remove this one."),
+    ),
+    "reauthentication-required": Words(
+        401,
+        N_("Sign in again first"),
+        N_("To protect your account, sign in again before you change how you sign in."),
+    ),
+    "form-expired": Words(
+        403,
+        N_("The page has expired"),
+        N_("Go back, reload the page and try again."),
+    ),
+    "not-found": Words(
+        404,
+        N_("Page not found"),
+        N_("There is nothing at this address."),
+    ),
+    "unavailable": Words(
+        503,
+        N_("Sen ID is busy"),
+        N_("The service cannot answer just now. Please try again in a moment."),
+    ),
+    "refused": Words(
+        400,
+        N_("Not possible"),
+        N_("The request cannot be carried out as it was sent."),
+    ),
+    "unforeseen": Words(
+        500,
+        N_("Something went wrong"),
+        N_("The fault is ours and has been recorded. Please try again later."),
+    ),
+}
+_BY_STATUS = {404: "not-found", 429: "too-many-failures", 503: "unavailable"}
+
+
+def words(code: str) -> Words:
+    """Return how a refusal's code is told."""
+    return _TABLE.get(code, _TABLE["refused"])
+
+
+def message(code: str) -> str:
+    """Return the refusal's sentence in the language of this request."""
+    return translate(words(code).message)
+
+
+def problem(code: str, status: int | None = None) -> flask.Response:
+    """Return the refusal as ``application/problem+json`` (RFC 9457)."""
+    told = words(code)
+    response = flask.jsonify(
+        type=code,
+        title=translate(told.title),
+        detail=translate(told.message),
+        status=status or told.status,
+        reference=flask.g.correlation,
+    )
+    response.status_code = status or told.status
+    response.content_type = "application/problem+json"
+    return response
+
+
+def page(code: str, status: int | None = None) -> flask.Response:
+    """Return the refusal as a page."""
+    told = words(code)
+    body = flask.render_template(
+        "protocol/error.html",
+        title=translate(told.title),
+        message=translate(told.message),
+        code=code,
+        reference=flask.g.correlation,
+    )
+    return flask.Response(body, status or told.status)
+
+
+def install(app: flask.Flask) -> None:
+    """Register a handler for each root of refusals."""
+
+    @app.errorhandler(RedirectedError)
+    def redirected(error: RedirectedError) -> flask.Response:
+        return context.respond(error_response(context.installation().settings.issuer, error))
+
+    @app.errorhandler(DisplayedError)
+    def displayed(error: DisplayedError) -> flask.Response:
+        structlog.get_logger("sen").info(
+            "authorization.refused", error_code=error.error, reason=error.description
+        )
+        return page(error.error)
+
+    @app.errorhandler(wire.MalformedError)
+    def malformed(_error: wire.MalformedError) -> flask.Response:
+        return page("invalid_request")
+
+    for root in (AccountsError, ConnectorError, ConsentError, LoginError):
+        app.register_error_handler(root, _refused)
+
+    @app.errorhandler(OperationalError)
+    @app.errorhandler(PoolTimeoutError)
+    def database_away(error: Exception) -> flask.Response:
+        structlog.get_logger("sen").error("database.unavailable", kind=type(error).__name__)
+        response = _by_surface("unavailable", 503)
+        response.headers["Retry-After"] = "3"
+        return response
+
+    @app.errorhandler(InternalServerError)
+    def unforeseen(error: InternalServerError) -> flask.Response:
+        structlog.get_logger("sen").error("unforeseen", exc_info=error.original_exception or error)
+        return _by_surface("unforeseen", 500)
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> flask.Response:
+        status = error.code or 500
+        code = _BY_STATUS.get(status, "refused")
+        structlog.get_logger("sen").info("refused", status_code=status, kind=type(error).__name__)
+        if error.description in _TABLE:
+            code = str(error.description)
+        response = _by_surface(code, status)
+        if status == 405:
+            response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+        return response
+
+
+def _refused(error: Refusal) -> flask.Response:
+    structlog.get_logger("sen").info("refused", error_code=error.code, kind=type(error).__name__)
+    return _by_surface(error.code, None)
+
+
+def _by_surface(code: str, status: int | None) -> flask.Response:
+    shown = status or words(code).status
+    if flask.request.path in _PROTOCOL_JSON:
+        error = "server_error" if shown >= 500 else "invalid_request"
+        return context.respond(wire.json_response(shown, {"error": error}))
+    if flask.request.is_json:
+        return problem(code, status)
+    return page(code, status)

@@ -1,0 +1,73 @@
+"""Forms: proof that a POST comes from our own page in the same browser, and safe local targets."""
+
+import hmac
+import re
+
+import flask
+
+from idp.web import context
+
+_LOCAL_PAGE = re.compile(r"/(me(/[a-z]+(-[a-z]+)*)?)?", re.ASCII)
+_ANYWHERE = re.compile(r"/[A-Za-z0-9/_\-]*(\?[A-Za-z0-9=&_%.\-]*)?", re.ASCII)
+# Relying parties and browsers sent by them post here; these endpoints have proofs of their own.
+_FOREIGN_POSTS = frozenset(
+    {
+        "relying_party.token",
+        "relying_party.userinfo",
+        "relying_party.revoke",
+        "relying_party.introspect",
+        "protocol.authorize",
+        "logout.logout",
+    }
+)
+
+
+def csrf_token() -> str:
+    """Return the token for this browser's forms; it changes with every sign-in."""
+    vault = context.installation().vault
+    return vault.mac("csrf", context.browser_secret(), context.session_cookie()).hex()
+
+
+def is_ours() -> bool:
+    """True when the POST carries this browser's own token and was sent from our own origin."""
+    sent = flask.request.headers.get("X-CSRF-Token") or flask.request.form.get("csrf_token", "")
+    return comes_from_our_origin() and hmac.compare_digest(
+        sent.encode("utf-8", "surrogatepass"), csrf_token().encode()
+    )
+
+
+def comes_from_our_origin() -> bool:
+    """True unless the browser says that another site sent this."""
+    headers = flask.request.headers
+    origin = headers.get("Origin")
+    if origin is not None and origin != context.installation().settings.issuer:
+        return False
+    return headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}
+
+
+def install(app: flask.Flask) -> None:
+    """Refuse every POST that does not come from our own pages."""
+
+    @app.before_request
+    def check() -> None:
+        request = flask.request
+        if request.method not in {"POST", "PUT", "PATCH", "DELETE"}:
+            return
+        if request.endpoint is None or request.endpoint in _FOREIGN_POSTS:
+            return
+        if request.is_json:
+            # JSON cannot be sent across sites without asking us first, and we never agree.
+            if not comes_from_our_origin():
+                flask.abort(403, "form-expired")
+        elif not is_ours():
+            flask.abort(403, "form-expired")
+
+
+def local_page(target: str) -> str:
+    """Return the person's own page that ``target`` names, or the first of them."""
+    return target if _LOCAL_PAGE.fullmatch(target) and target != "/" else "/me"
+
+
+def local_path(target: str) -> str:
+    """Return ``target`` if it is a path on this site, else the front page."""
+    return target if _ANYWHERE.fullmatch(target) and not target.startswith("//") else "/"

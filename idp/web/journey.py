@@ -1,0 +1,103 @@
+"""What the steps of a sign-in share: taking up the interaction, and returning to ``/authorize``."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import flask
+
+from idp.login.flow import Step
+from idp.login.interaction import Interaction
+from idp.oidc.errors import DisplayedError, RedirectedError
+from idp.oidc.relying_parties import RelyingParty
+from idp.web import context, errors, forms, headers
+
+
+@dataclass(frozen=True)
+class Journey:
+    """An interaction that is under way in this browser, and the relying party that began it."""
+
+    interaction: Interaction
+    relying_party: RelyingParty
+
+    def next_step(self) -> Step:
+        """Return what the flow wants next."""
+        return context.services().authorization.step(
+            self.interaction.request, self.relying_party, context.session(), self.interaction
+        )
+
+    def shown(self) -> dict[str, str | None]:
+        """Return the relying party as pages show it."""
+        return {
+            "name": self.relying_party.name(flask.g.language),
+            "logo_uri": self.relying_party.logo_uri,
+            "policy_uri": self.relying_party.policy_uri,
+            "tos_uri": self.relying_party.tos_uri,
+        }
+
+    def refused(self, error: str, description: str = "") -> RedirectedError:
+        """End the interaction and return the error for the relying party."""
+        context.services().interactions.finish(self.interaction.id)
+        request = self.interaction.request
+        return RedirectedError(
+            error, description, redirect_uri=request.redirect_uri, state=request.state
+        )
+
+
+def take_up(interaction_id: str) -> Journey:
+    """Take the interaction up for this browser, and let its pages lead on to the relying party.
+
+    Raises:
+        InteractionGoneError: it is not this browser's, or over.
+        DisplayedError: the relying party is no longer active.
+    """
+    services = context.services()
+    interaction = services.interactions.take_up(interaction_id, context.visitor().binding)
+    relying_party = services.installation.relying_parties.find(
+        interaction.request.client_id, services.db
+    )
+    if relying_party is None:
+        raise DisplayedError("invalid_request", "the relying party is no longer active")
+    headers.allow_form_target(interaction.request.redirect_uri)
+    return Journey(interaction, relying_party)
+
+
+def find(interaction_id: str) -> Journey | None:
+    """Take the interaction up if one is named; without one the person is here for herself."""
+    return take_up(interaction_id) if interaction_id else None
+
+
+def go_on(interaction_id: str, *, otherwise: str = "/me") -> str:
+    """Return where the browser goes after a step: always back to ``/authorize``."""
+    return step_href("/authorize", interaction_id) if interaction_id else otherwise
+
+
+def step_href(path: str, interaction_id: str) -> str:
+    """Return the path with the interaction in its query."""
+    return f"{path}?{urlencode({'interaction': interaction_id})}" if interaction_id else path
+
+
+def see_other(href: str) -> flask.Response:
+    """Redirect with 303, which never makes a browser post anything again (RFC 9700 §4.12)."""
+    return flask.Response(status=303, headers={"Location": href})
+
+
+def sign_in_page(
+    under_way: Journey | None = None,
+    *,
+    reason: str = "sign-in",
+    login: str = "",
+    error: str | None = None,
+) -> str:
+    """Render the sign-in page; ``error`` is a refusal's code."""
+    interaction_id = under_way.interaction.id if under_way else ""
+    return flask.render_template(
+        "sign_in/sign_in.html",
+        relying_party=under_way.shown() if under_way else None,
+        interaction=interaction_id,
+        login=login,
+        error=errors.message(error) if error else None,
+        reason=reason,
+        can_cancel=under_way is not None,
+        activate_href=step_href("/activate", interaction_id),
+        next=forms.local_page(flask.request.values.get("next", "")),
+    )

@@ -1,0 +1,61 @@
+"""The person on her own pages: who she is, and making passkeys for her."""
+
+from datetime import timedelta
+from typing import Any
+
+import flask
+
+from accounts.account import Account
+from accounts.attributes import best_value
+from accounts.sessions import BrowserSession
+from accounts.subject import IdentifierType
+from idp.web import context
+
+
+def name_of(subject_id: str) -> str:
+    """Return the subject's name as the registers state it."""
+    held = context.services().held.of_subject(subject_id)
+    return str(best_value(held, "name") or best_value(held, "organization_name") or "")
+
+
+def required() -> BrowserSession:
+    """Return the session, or send the browser to the sign-in page."""
+    session = context.session()
+    if session is None:
+        target = flask.request.path if flask.request.method == "GET" else "/me"
+        flask.abort(flask.redirect(f"/sign-in?next={target}", 303))
+    return session
+
+
+def is_fresh(session: BrowserSession) -> bool:
+    """True when she authenticated recently enough to change how she signs in."""
+    installation = context.installation()
+    age = installation.clock() - session.authenticated_at
+    return timedelta(0) <= age <= installation.settings.lifetimes.fresh_authentication
+
+
+def creation_options(account: Account) -> dict[str, Any]:
+    """Begin making a passkey."""
+    services = context.services()
+    known = services.subjects.identifiers_of(account.subject_id)
+    login = next((i.value for i in known if i.type is IdentifierType.LOGIN), "")
+    name = name_of(account.subject_id)
+    return services.passkeys.creation_options(
+        account, login=login or name, name=name, browser=context.visitor().binding
+    )
+
+
+def create_passkey(account: Account, document: dict[str, Any]) -> None:
+    """Verify and keep a new passkey.
+
+    Raises:
+        PasskeyRefusedError: the registration does not hold.
+    """
+    visitor = context.visitor()
+    name = document.get("name")
+    context.services().passkeys.create(
+        account,
+        document.get("credential"),
+        name=(name if isinstance(name, str) else "").strip() or visitor.browser,
+        browser=visitor.binding,
+    )

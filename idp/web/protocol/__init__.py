@@ -1,0 +1,1 @@
+"""What relying parties, and the browsers they send, talk to."""

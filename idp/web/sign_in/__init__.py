@@ -1,0 +1,1 @@
+"""The pages of signing in: each does one step and returns to ``/authorize``."""

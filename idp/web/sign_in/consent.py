@@ -1,0 +1,119 @@
+"""The consent page: the exact text is rendered alone, kept by its hash, and put into the page."""
+
+from typing import Any
+
+import flask
+from markupsafe import Markup
+
+from accounts.attributes import DICTIONARY
+from consent.decisions import Asked, notice_hash
+from consent.purposes import LEGAL_BASES, purpose
+from idp.login.flow import AskConsent
+from idp.web import context, journey, person
+from idp.web.language import N_, translate
+
+blueprint = flask.Blueprint("consent", __name__)
+
+SOURCES = {
+    "population": N_("National population database"),
+    "immigration": N_("Immigration database"),
+    "enterprises": N_("Business registration database"),
+    "self": N_("What you told us yourself"),
+    "provider": N_("Sen ID"),
+}
+
+
+@blueprint.get("/consent")
+def ask() -> flask.Response:
+    """Ask for consent."""
+    interaction_id = flask.request.args.get("interaction", "")
+    under_way = journey.take_up(interaction_id)
+    if not isinstance(under_way.next_step(), AskConsent):
+        return journey.see_other(journey.go_on(interaction_id))
+    return _page(under_way)
+
+
+@blueprint.post("/consent")
+def decide() -> flask.Response:
+    """Record the decision; however often the form is sent, it is recorded once."""
+    form = flask.request.form
+    interaction_id = form.get("interaction", "")
+    under_way = journey.take_up(interaction_id)
+    if not isinstance(under_way.next_step(), AskConsent):
+        return journey.see_other(journey.go_on(interaction_id))
+    if form.get("decision") == "deny":
+        raise under_way.refused("access_denied", "the person did not agree")
+    text = _notice(under_way)
+    if form.get("decision") != "allow" or form.get("notice_hash") != notice_hash(text).hex():
+        # Another text than the one agreed to, perhaps in another language: show it first.
+        return _page(under_way)
+    _give(under_way, form.getlist("optional"), text)
+    return journey.see_other(journey.go_on(interaction_id))
+
+
+def _give(under_way: journey.Journey, chosen: list[str], text: str) -> None:
+    services, session = context.services(), person.required()
+    if not services.interactions.claim_decision(under_way.interaction.id):
+        return
+    given = services.consents.give(
+        _asked(under_way),
+        chosen=chosen,
+        notice_text=text,
+        language=flask.g.language,
+        authentication_level=int(session.level),
+    )
+    services.interactions.note_consent(under_way.interaction.id, given.id)
+    if given.replaces is not None:
+        services.grants.follow_consent(given.replaces, given.id, given.attributes)
+
+
+def _asked(under_way: journey.Journey) -> Asked:
+    services, session = context.services(), person.required()
+    mandate = services.authorization.mandate(session, under_way.interaction)
+    return services.authorization.asked(
+        under_way.interaction.request, under_way.relying_party, session, mandate
+    )
+
+
+def _page(under_way: journey.Journey) -> flask.Response:
+    text = _notice(under_way)
+    body = flask.render_template(
+        "sign_in/consent.html",
+        notice=Markup(text),  # noqa: S704 - rendered by our own autoescaping template just now
+        notice_hash=notice_hash(text).hex(),
+        interaction=under_way.interaction.id,
+        relying_party=under_way.shown(),
+    )
+    return flask.Response(body)
+
+
+def _notice(under_way: journey.Journey) -> str:
+    asked, language = _asked(under_way), flask.g.language
+    reason, basis = purpose(asked.purpose), LEGAL_BASES["consent"]
+    today = context.installation().clock()
+    return flask.render_template(
+        "sign_in/_notice.html",
+        relying_party=under_way.shown(),
+        agency=under_way.relying_party.name(language),
+        purpose={"title": reason.title[language], "details": reason.details[language]},
+        legal_basis={"title": basis.title[language], "law": basis.law[language]},
+        required=_rows(asked.required, language),
+        optional=_rows(asked.optional, language),
+        until=today.date() + reason.lasts,
+        offline=asked.offline,
+        acting_for=person.name_of(asked.acting_for) if asked.acting_for else None,
+        person={"name": person.name_of(asked.subject_id)},
+    )
+
+
+def _rows(claims: tuple[str, ...], language: str) -> list[dict[str, Any]]:
+    rows = [DICTIONARY[claim] for claim in claims if claim in DICTIONARY]
+    return [
+        {
+            "claim": row.claim,
+            "label": row.label[language],
+            "source": translate(SOURCES[row.sources[0].value]),
+            "sensitive": row.sensitive,
+        }
+        for row in rows
+    ]

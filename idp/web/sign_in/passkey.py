@@ -1,0 +1,40 @@
+"""Signing in with a passkey: two plain JSON calls around the browser's WebAuthn ceremony."""
+
+import flask
+
+from accounts.errors import PasskeyRefusedError
+from idp.web import context, errors, forms, journey
+
+blueprint = flask.Blueprint("passkey", __name__)
+
+
+@blueprint.post("/sign-in/passkey/options")
+def options() -> flask.Response:
+    """Return ``PublicKeyCredentialRequestOptions`` with a challenge for this browser."""
+    if not flask.request.is_json:
+        flask.abort(415)
+    visitor = context.visitor()
+    return flask.jsonify(
+        publicKey=context.services().passkeys.request_options(browser=visitor.binding)
+    )
+
+
+@blueprint.post("/sign-in/passkey/verify")
+def verify() -> flask.Response:
+    """Judge the assertion and sign the person in; answers where to go on."""
+    if not flask.request.is_json:
+        flask.abort(415)
+    document = flask.request.get_json(silent=True)
+    if not isinstance(document, dict):
+        return errors.problem("invalid_request")
+    interaction_id = str(document.get("interaction") or "")
+    journey.find(interaction_id)
+    try:
+        started = context.services().sign_in.by_passkey(
+            document.get("credential"), context.visitor(), context.session()
+        )
+    except PasskeyRefusedError as error:
+        return errors.problem(error.code)
+    context.signed_in(started)
+    target = forms.local_page(str(document.get("next") or ""))
+    return flask.jsonify(location=journey.go_on(interaction_id, otherwise=target))

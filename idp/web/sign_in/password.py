@@ -1,0 +1,32 @@
+"""Signing in with identifier and password: works without any script, and gives level 1."""
+
+import flask
+
+from idp.login.errors import SignInRefusedError, TooManyFailuresError
+from idp.web import context, errors, forms, journey, transaction
+
+blueprint = flask.Blueprint("password", __name__)
+
+
+@blueprint.post("/sign-in/password")
+def verify() -> flask.Response:
+    """Compare the password and sign the person in."""
+    form = flask.request.form
+    interaction_id, login = form.get("interaction", ""), form.get("login", "")[:256]
+    under_way = journey.find(interaction_id)
+    visitor, current = context.visitor(), context.session()
+    try:
+        found = context.services().sign_in.look_up(login, visitor)
+        # The comparison is slow on purpose; nobody waits for the database meanwhile.
+        transaction.release()
+        is_right = context.installation().hashing.verify(found.hash, form.get("password", ""))
+        started = context.services().sign_in.by_password(
+            found, login=login, is_right=is_right, visitor=visitor, current=current
+        )
+    except (SignInRefusedError, TooManyFailuresError) as error:
+        body = journey.sign_in_page(under_way, login=login, error=error.code)
+        return flask.Response(body, errors.words(error.code).status)
+    context.signed_in(started)
+    return journey.see_other(
+        journey.go_on(interaction_id, otherwise=forms.local_page(form.get("next", "")))
+    )

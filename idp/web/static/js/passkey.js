@@ -1,0 +1,158 @@
+// Signing in with a passkey and making one (Web Authentication Level 3).
+//
+// A button says what to do in its data attributes: data-passkey ("get" or
+// "create"), data-options and data-finish (the two addresses of the ceremony),
+// data-interaction and data-name-field. The texts stand, translated, on the
+// live region #passkey-status. Without WebAuthn the buttons stay hidden.
+
+const status = document.getElementById("passkey-status");
+const texts = status?.dataset ?? {};
+const token = document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+const supported = typeof window.PublicKeyCredential === "function" && Boolean(navigator.credentials);
+
+/** An error whose message is meant for the person. */
+class Refusal extends Error {}
+
+function say(text, kind = "") {
+  if (!status) return;
+  status.textContent = text ?? "";
+  status.classList.toggle("sen-status--busy", kind === "busy");
+  status.classList.toggle("sen-status--error", kind === "error");
+}
+
+function toBytes(text) {
+  const binary = atob(text.replace(/-/g, "+").replace(/_/g, "/"));
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0)).buffer;
+}
+
+function toText(buffer) {
+  const binary = Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join("");
+  return btoa(binary).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+}
+
+const withBytes = (list) => (list ?? []).map((entry) => ({ ...entry, id: toBytes(entry.id) }));
+
+function requestOptions(json) {
+  if (PublicKeyCredential.parseRequestOptionsFromJSON) {
+    return PublicKeyCredential.parseRequestOptionsFromJSON(json);
+  }
+  return { ...json, challenge: toBytes(json.challenge), allowCredentials: withBytes(json.allowCredentials) };
+}
+
+function creationOptions(json) {
+  if (PublicKeyCredential.parseCreationOptionsFromJSON) {
+    return PublicKeyCredential.parseCreationOptionsFromJSON(json);
+  }
+  return {
+    ...json,
+    challenge: toBytes(json.challenge),
+    user: { ...json.user, id: toBytes(json.user.id) },
+    excludeCredentials: withBytes(json.excludeCredentials),
+  };
+}
+
+function toJson(credential) {
+  if (credential.toJSON) return credential.toJSON();
+  const { response } = credential;
+  const parts = ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"];
+  const encoded = {};
+  for (const part of parts) {
+    if (response[part]) encoded[part] = toText(response[part]);
+  }
+  if (response.getTransports) encoded.transports = response.getTransports();
+  return {
+    id: credential.id,
+    rawId: toText(credential.rawId),
+    type: credential.type,
+    authenticatorAttachment: credential.authenticatorAttachment ?? undefined,
+    clientExtensionResults: credential.getClientExtensionResults(),
+    response: encoded,
+  };
+}
+
+/** Posts JSON and returns the answer; a refused request becomes a Refusal with its detail. */
+async function post(address, body) {
+  let response;
+  try {
+    response = await fetch(address, {
+      method: "POST",
+      credentials: "same-origin",
+      cache: "no-store",
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json, application/problem+json",
+        "x-csrf-token": token,
+      },
+      body: JSON.stringify(body),
+    });
+  } catch {
+    throw new Refusal(texts.network);
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refusal(answer.detail || answer.title || texts.failed);
+  return answer;
+}
+
+/** Follows the answer's address, which must be one of ours. */
+function go(location) {
+  const address = new URL(location, window.location.href);
+  if (address.origin !== window.location.origin) throw new Refusal(texts.failed);
+  window.location.assign(address.href);
+}
+
+async function ceremony(button) {
+  const { passkey, options, finish, interaction, nameField } = button.dataset;
+  const common = interaction === undefined ? {} : { interaction };
+  const { publicKey } = await post(options, common);
+  const credential =
+    passkey === "create"
+      ? await navigator.credentials.create({ publicKey: creationOptions(publicKey) })
+      : await navigator.credentials.get({ publicKey: requestOptions(publicKey) });
+  if (!credential) throw new Refusal(texts.failed);
+  const body = { ...common, credential: toJson(credential) };
+  if (passkey === "create") {
+    body.name = (nameField && document.getElementById(nameField)?.value.trim()) || "";
+  }
+  const { location } = await post(finish, body);
+  go(location);
+}
+
+function explain(error) {
+  if (error instanceof Refusal && error.message) return error.message;
+  if (error?.name === "NotAllowedError" || error?.name === "AbortError") return texts.cancelled;
+  if (error?.name === "InvalidStateError") return texts.duplicate;
+  return texts.failed;
+}
+
+async function press(button) {
+  // aria-disabled keeps the focus where it is, which `disabled` would lose.
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true");
+  say(texts.busy, "busy");
+  try {
+    await ceremony(button);
+  } catch (error) {
+    say(explain(error), "error");
+    button.removeAttribute("aria-disabled");
+    button.focus();
+  }
+}
+
+const buttons = document.querySelectorAll("button[data-passkey]");
+for (const button of buttons) {
+  if (supported) {
+    button.hidden = false;
+    button.addEventListener("click", () => press(button));
+  } else if (button.dataset.passkey === "create") {
+    say(texts.unsupported);
+  }
+}
+if (supported && buttons.length) {
+  for (const element of document.querySelectorAll("[data-with-passkey]")) element.hidden = false;
+}
+// A page brought back from the browser's history must not stay busy.
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const button of buttons) button.removeAttribute("aria-disabled");
+  say("");
+});

@@ -1,0 +1,72 @@
+"""Use entries in plain words, grouped by day: the shape in which people read them."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+import flask
+
+from accounts.attributes import DICTIONARY
+from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
+from consent.purposes import LEGAL_BASES, PURPOSES
+from idp.services import BRAND
+from idp.web import context, person
+from idp.web.language import N_, TIME_ZONE, translate
+
+_ACTIONS = {
+    Channel.ID_TOKEN: N_("Signed you in"),
+    Channel.USERINFO: N_("Read your data"),
+    Channel.INTROSPECTION: N_("Checked that your sign-in is still valid"),
+    Channel.CONNECTOR_PULL: N_("Compared your data with the register"),
+}
+_REFUSED = N_("Asked for your data and was refused")
+_OTHER_LABELS = {"represents": N_("Whom you act for")}
+# Told by the entry itself: that somebody was recognised, not what was read of her.
+_UNTOLD = frozenset({"sub"})
+
+
+def agency(client_id: str) -> str:
+    """Return the relying party's name in the language of this request."""
+    if client_id == PROVIDER:
+        return BRAND
+    services = context.services()
+    found = services.installation.relying_parties.find_any(client_id, services.db)
+    return found.name(flask.g.language) if found is not None else client_id
+
+
+def labels(claims: Iterable[str]) -> list[str]:
+    """Return the claims' plain names, in the dictionary's order."""
+    language, wanted = flask.g.language, set(claims) - _UNTOLD
+    named = [row.label[language] for claim, row in DICTIONARY.items() if claim in wanted]
+    return named + [translate(text) for claim, text in _OTHER_LABELS.items() if claim in wanted]
+
+
+def purpose_title(code: str) -> str:
+    """Return the purpose in plain words."""
+    known = PURPOSES.get(code)
+    return known.title[flask.g.language] if known else code
+
+
+def by_day(entries: Iterable[UseEntry]) -> list[dict[str, Any]]:
+    """Return entries, newest first, grouped by the day in Viet Nam on which they happened."""
+    grouped = groupby(entries, key=lambda entry: entry.at.astimezone(TIME_ZONE).date())
+    return [{"date": day, "entries": [_told(entry) for entry in part]} for day, part in grouped]
+
+
+def _told(entry: UseEntry) -> dict[str, Any]:
+    use, language = entry.use, flask.g.language
+    basis = LEGAL_BASES.get(use.legal_basis)
+    refused = use.outcome is Outcome.REFUSED
+    attributes = labels(use.attributes)
+    return {
+        "id": entry.id,
+        "time": entry.at,
+        "agency": agency(use.client_id),
+        "action": translate(_REFUSED if refused else _ACTIONS[use.channel]),
+        "attributes": attributes,
+        "purpose": purpose_title(use.purpose),
+        "basis": basis.title[language] if basis else use.legal_basis,
+        "acting_for": person.name_of(use.other_party) if use.other_party else None,
+        "refused": refused,
+        "sign_in_only": not attributes,
+    }
