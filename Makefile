@@ -1,0 +1,35 @@
+# Everything a developer or an operator does from a clone. The work is in small scripts under
+# deploy/setup/, so that each can be read, and run, on its own. What is given on the command line
+# (ARGS, PEER, UPGRADE, LOCK, PYTHON) reaches them through the environment.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-reset test check bench lock shape
+
+help:            ## Show these commands
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; \
+	  do printf '%-18s %s\n' "$$name" "$$what"; done
+
+setup:           ## Make .venv with the locked packages and the `sen` command, and nothing else
+	@deploy/setup/venv.sh
+
+demo: setup      ## Start the provider and two relying parties on localhost (Ctrl-C stops them)
+	@.venv/bin/python -m idp.cli demo
+
+demo-reset:      ## Forget the demo: its people, keys, secrets and database
+	@deploy/setup/demo-reset.sh
+
+test: check      ## Run all checks and tests, on SQLite and PostgreSQL (make test ARGS="-k consent")
+	@deploy/setup/system.sh
+	@.venv/bin/python -m pytest -n 2 $(ARGS)
+
+check: setup     ## Format, lint, types and import contracts
+	@deploy/setup/check.sh
+
+bench: setup     ## Measure speed (make bench PEER=1 measures the yardstick too)
+	@.venv/bin/python -m bench $(ARGS)
+
+lock: setup      ## Write both lock files again (make lock UPGRADE=1 takes the newest packages)
+	@deploy/setup/lock.sh
+
+shape: setup     ## Print the sizes of files and functions
+	@.venv/bin/python deploy/shape.py
