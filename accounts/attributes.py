@@ -163,6 +163,9 @@ SCOPES: dict[str, tuple[str, ...]] = {
 }
 """Our small scopes and the standard ones, each with the claims it asks for."""
 
+IMPLIED = frozenset({"email_verified", "phone_number_verified"})
+"""Claims that only qualify another; people are told of that other one."""
+
 EDITABLE = tuple(row.claim for row in _ROWS if row.editable and not row.claim.endswith("_verified"))
 """Attributes that no register knows: the person states them herself."""
 

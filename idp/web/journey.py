@@ -27,6 +27,7 @@ class Journey:
 
     def shown(self) -> dict[str, str | None]:
         """Return the relying party as pages show it."""
+        headers.allow_image(self.relying_party.logo_uri)
         return {
             "name": self.relying_party.name(flask.g.language),
             "logo_uri": self.relying_party.logo_uri,

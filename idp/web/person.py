@@ -18,6 +18,12 @@ def name_of(subject_id: str) -> str:
     return str(best_value(held, "name") or best_value(held, "organization_name") or "")
 
 
+def login_of(subject_id: str) -> str:
+    """Return the person's login name, if she has one."""
+    known = context.services().subjects.identifiers_of(subject_id)
+    return next((i.value for i in known if i.type is IdentifierType.LOGIN), "")
+
+
 def required() -> BrowserSession:
     """Return the session, or send the browser to the sign-in page."""
     session = context.session()
@@ -37,9 +43,7 @@ def is_fresh(session: BrowserSession) -> bool:
 def creation_options(account: Account) -> dict[str, Any]:
     """Begin making a passkey."""
     services = context.services()
-    known = services.subjects.identifiers_of(account.subject_id)
-    login = next((i.value for i in known if i.type is IdentifierType.LOGIN), "")
-    name = name_of(account.subject_id)
+    login, name = login_of(account.subject_id), name_of(account.subject_id)
     return services.passkeys.creation_options(
         account, login=login or name, name=name, browser=context.visitor().binding
     )

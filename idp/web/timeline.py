@@ -6,7 +6,7 @@ from typing import Any
 
 import flask
 
-from accounts.attributes import DICTIONARY
+from accounts.attributes import DICTIONARY, IMPLIED
 from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
 from consent.purposes import LEGAL_BASES, PURPOSES
 from idp.services import BRAND
@@ -22,7 +22,7 @@ _ACTIONS = {
 _REFUSED = N_("Asked for your data and was refused")
 _OTHER_LABELS = {"represents": N_("Whom you act for")}
 # Told by the entry itself: that somebody was recognised, not what was read of her.
-_UNTOLD = frozenset({"sub"})
+_UNTOLD = frozenset({"sub"}) | IMPLIED
 
 
 def agency(client_id: str) -> str:

@@ -13,6 +13,7 @@ from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("details", __name__)
 _SAVED = N_("Saved.")
+_WORDS = {"male": N_("Male"), "female": N_("Female")}
 _SOURCES = {
     Source.POPULATION: N_("National population database"),
     Source.IMMIGRATION: N_("Immigration database"),
@@ -135,7 +136,9 @@ def _page(
 
 def _readable(value: object) -> str:
     if isinstance(value, dict):
+        if value.get("formatted"):
+            return str(value["formatted"])
         return ", ".join(str(part) for part in value.values() if part)
     if isinstance(value, list):
         return ", ".join(str(part) for part in value)
-    return str(value)
+    return translate(_WORDS[value]) if value in _WORDS else str(value)

@@ -110,6 +110,9 @@ def _page(
         ],
         can_remove=len(keys) > 1 or has_password,
         has_password=has_password,
+        login=person.login_of(session.subject_id),
+        # The password field is to blame for a password's faults only.
+        error_target="new-password" if error == PasswordUnsuitableError.code else "",
         error=errors.message(error) if error else None,
         notice_text=notice_text,
     )

@@ -6,7 +6,6 @@ from accounts.account import Account
 from accounts.errors import PasskeyRefusedError, PasswordUnsuitableError
 from accounts.levels import AuthenticationMethod
 from accounts.sessions import BrowserSession
-from accounts.subject import IdentifierType
 from idp.login.errors import LoginError, SignInRefusedError, TooManyFailuresError
 from idp.web import context, errors, journey, person, transaction
 
@@ -141,13 +140,11 @@ def _code_page(under_way: journey.Journey | None, login: str, error: str | None)
 
 def _authenticators_page(account: Account, interaction_id: str, error: str | None) -> str:
     services = context.services()
-    known = services.subjects.identifiers_of(account.subject_id)
-    login = next((i.value for i in known if i.type is IdentifierType.LOGIN), "")
     return flask.render_template(
         "sign_in/enrol.html",
         interaction=interaction_id,
         name=person.name_of(account.subject_id),
-        login=login,
+        login=person.login_of(account.subject_id),
         has_passkey=services.passkeys.count(account.id) > 0,
         has_password=services.passwords.find(account.id) is not None,
         error=error,

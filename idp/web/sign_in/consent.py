@@ -5,7 +5,7 @@ from typing import Any
 import flask
 from markupsafe import Markup
 
-from accounts.attributes import DICTIONARY
+from accounts.attributes import DICTIONARY, IMPLIED
 from consent.decisions import Asked, notice_hash
 from consent.purposes import LEGAL_BASES, purpose
 from idp.login.flow import AskConsent
@@ -57,7 +57,7 @@ def _give(under_way: journey.Journey, chosen: list[str], text: str) -> None:
         return
     given = services.consents.give(
         _asked(under_way),
-        chosen=chosen,
+        chosen=_with_implied(chosen, under_way.interaction.request.optional),
         notice_text=text,
         language=flask.g.language,
         authentication_level=int(session.level),
@@ -65,6 +65,12 @@ def _give(under_way: journey.Journey, chosen: list[str], text: str) -> None:
     services.interactions.note_consent(under_way.interaction.id, given.id)
     if given.replaces is not None:
         services.grants.follow_consent(given.replaces, given.id, given.attributes)
+
+
+def _with_implied(chosen: list[str], optional: tuple[str, ...]) -> list[str]:
+    """Add the claims that only qualify a chosen one: whether an address was verified."""
+    qualifiers = [claim for claim in optional if claim in IMPLIED]
+    return chosen + [q for q in qualifiers if q.removesuffix("_verified") in chosen]
 
 
 def _asked(under_way: journey.Journey) -> Asked:
@@ -107,7 +113,7 @@ def _notice(under_way: journey.Journey) -> str:
 
 
 def _rows(claims: tuple[str, ...], language: str) -> list[dict[str, Any]]:
-    rows = [DICTIONARY[claim] for claim in claims if claim in DICTIONARY]
+    rows = [DICTIONARY[claim] for claim in claims if claim in DICTIONARY and claim not in IMPLIED]
     return [
         {
             "claim": row.claim,

@@ -101,8 +101,8 @@ function go(location) {
 }
 
 async function ceremony(button) {
-  const { passkey, options, finish, interaction, nameField } = button.dataset;
-  const common = interaction === undefined ? {} : { interaction };
+  const { passkey, options, finish, interaction, next, nameField } = button.dataset;
+  const common = JSON.parse(JSON.stringify({ interaction, next }));
   const { publicKey } = await post(options, common);
   const credential =
     passkey === "create"
