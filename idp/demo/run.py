@@ -48,8 +48,11 @@ class Party:
     welcome: dict[str, str]
     services: tuple[dict[str, str], ...]
     scope: str
+    """What it asks for at each sign-in; these attributes come as a whole."""
     purpose: str
     representation_aware: bool = False
+    optional_scope: str = ""
+    """Scopes it registered for, but asks claims of one by one, as each person likes."""
     authorize_params: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -66,7 +69,7 @@ class Party:
             "post_logout_redirect_uris": [f"{self.origin}/signed-out"],
             "token_endpoint_auth_method": "client_secret_basic",
             "client_secret": secret,
-            "scope": self.scope,
+            "scope": f"{self.scope} {self.optional_scope}".strip(),
             "require_pkce": True,
             "purpose": self.purpose,
             "representation_aware": self.representation_aware,
@@ -106,7 +109,8 @@ PORTAL = Party(
         {"vi": "Xác nhận thông tin về cư trú", "en": "Confirm where you live"},
         {"vi": "Đăng ký kinh doanh", "en": "Register a business"},
     ),
-    scope="openid name birth contact offline_access represent",
+    scope="openid name birth offline_access represent",
+    optional_scope="contact residence",
     purpose="public-service",
     representation_aware=True,
     # What has no value here is voluntary (OpenID Connect Core §5.5.1).
