@@ -26,7 +26,7 @@ check: setup     ## Format, lint, types and import contracts
 	@deploy/setup/check.sh
 
 bench: setup     ## Measure speed (make bench PEER=1 measures the yardstick too)
-	@.venv/bin/python -m bench $(ARGS)
+	@.venv/bin/python -m bench.run $(if $(PEER),--peer) $(ARGS)
 
 lock: setup      ## Write both lock files again (make lock UPGRADE=1 takes the newest packages)
 	@deploy/setup/lock.sh

@@ -13,11 +13,14 @@ LONGEST_SHOWN = 10
 
 
 class Function(NamedTuple):
+    """How long a function is, and where it stands."""
+
     lines: int
     place: str
 
 
 def functions(path: Path, tree: ast.Module) -> Iterator[Function]:
+    """Find the functions and methods of a file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
             yield Function(node.end_lineno - node.lineno + 1, f"{path}:{node.lineno} {node.name}")
@@ -31,6 +34,7 @@ def figures(sizes: list[int]) -> str:
 
 
 def main() -> None:
+    """Print the table and the longest functions."""
     print(f"{'':<12}{'lines':>7}{'files':>7}   file: median p95 max   function: median p95 max")
     everything: list[Function] = []
     for package in PACKAGES:

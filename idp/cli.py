@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,7 +111,7 @@ def serve(bind: str, workers: int | None) -> None:
     with _told(), _installation() as installation:
         _prepare(installation)
         settings = installation.settings
-    _start_server(settings, host.strip("[]"), int(port), workers or settings.workers)
+    _start_server(settings, _address(host.strip("[]")), int(port), workers or settings.workers)
 
 
 @main.command()
@@ -278,6 +279,14 @@ class _KnownHashes:
         return None
 
 
+def _address(host: str) -> str:
+    """Return the IP address of a host name, because the server binds to addresses only."""
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise _Failure(f"there is no address for {host!r}") from error
+
+
 def _start_server(settings: Settings, host: str, port: int, workers: int) -> None:
     metrics = settings.data_dir / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
@@ -375,4 +384,4 @@ def _show(services: Services, found: Account) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="sen")

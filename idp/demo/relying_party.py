@@ -132,12 +132,19 @@ class Provider:
         """Read the person's data.
 
         Raises:
+            SignedOutError: The access token is no longer good.
             AnswerRefusedError: The data is another person's (OpenID Connect Core §5.3.2).
         """
         # Without its expiry: the library would renew an old token by itself and keep the new one
         # from us. Whether a token is still good is for the provider to say.
         bearer = {name: tokens[name] for name in ("access_token", "token_type")}
-        received = dict(self._library.userinfo(token=bearer))
+        try:
+            received = dict(self._library.userinfo(token=bearer))
+        except requests.HTTPError as refusal:
+            answer = refusal.response
+            if answer is not None and answer.status_code == HTTPStatus.UNAUTHORIZED:
+                raise SignedOutError from refusal
+            raise
         if received.get("sub") != sub:
             raise AnswerRefusedError("sub")
         return received
@@ -160,14 +167,12 @@ class Provider:
 
     def _read_or_renew(self, person: dict[str, Any]) -> dict[str, Any]:
         sub = person["id_token"]["sub"]
+        refresh_token = person["tokens"].get("refresh_token")
         try:
             return self.userinfo(person["tokens"], sub)
-        except requests.HTTPError as refusal:
-            if refusal.response.status_code != HTTPStatus.UNAUTHORIZED:
+        except SignedOutError:
+            if not refresh_token:
                 raise
-        refresh_token = person["tokens"].get("refresh_token")
-        if not refresh_token:
-            raise SignedOutError
         renewed = self._library.fetch_access_token(
             # No scope means what was granted (RFC 6749 §6), which may be less than we ask for.
             grant_type="refresh_token",
@@ -210,7 +215,7 @@ def create_app(registration: Registration) -> Flask:
     app.context_processor(_page_context)
     app.after_request(partial(_add_headers, registration))
     app.before_request(_check_form)
-    for failure in (AnswerRefusedError, AuthlibBaseError, JoseError):
+    for failure in (AnswerRefusedError, SignedOutError, AuthlibBaseError, JoseError):
         app.register_error_handler(failure, partial(_failed, "refused", HTTPStatus.BAD_REQUEST))
     app.register_error_handler(
         requests.RequestException, partial(_failed, "unreachable", HTTPStatus.BAD_GATEWAY)
