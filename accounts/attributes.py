@@ -197,16 +197,22 @@ class HeldAttributes:
         self._db = db
         self._clock = clock
         self._vault = vault
+        self._read: dict[str, bytes | None] = {}
+
+    def adopt(self, subject_id: str, sealed: bytes | None) -> None:
+        """Take a sealed document that was read in this transaction together with other rows."""
+        self._read[subject_id] = sealed
 
     def of_subject(self, subject_id: str) -> dict[Source, Held]:
         """Return everything held, by source."""
-        sealed = self._db.execute(
-            select(held_attributes.c.sealed).where(held_attributes.c.subject_id == subject_id)
-        ).scalar()
-        return {} if sealed is None else self.opened(subject_id, sealed)
+        if subject_id not in self._read:
+            self._read[subject_id] = self._db.execute(
+                select(held_attributes.c.sealed).where(held_attributes.c.subject_id == subject_id)
+            ).scalar()
+        sealed = self._read[subject_id]
+        return {} if sealed is None else self._opened(subject_id, sealed)
 
-    def opened(self, subject_id: str, sealed: bytes) -> dict[Source, Held]:
-        """Open a sealed document that was read together with other rows."""
+    def _opened(self, subject_id: str, sealed: bytes) -> dict[Source, Held]:
         plain = self._vault.open("held-attributes", sealed, context=subject_id)
         document = cast("dict[str, dict[str, Any]]", json.loads(plain))
         return {
@@ -231,6 +237,7 @@ class HeldAttributes:
             json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(),
             context=subject_id,
         )
+        self._read[subject_id] = sealed
         if known:
             self._db.execute(
                 update(held_attributes)

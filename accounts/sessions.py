@@ -15,9 +15,9 @@ from sqlalchemy import (
     Connection,
     ForeignKey,
     Integer,
-    Row,
     String,
     Table,
+    bindparam,
     delete,
     insert,
     select,
@@ -27,6 +27,7 @@ from sqlalchemy import (
 from accounts.account import AccountState, account, account_lock
 from accounts.levels import AuthenticationLevel, AuthenticationMethod, level_of, references_of
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
+from accounts.statements import Statement
 
 browser_session = Table(
     "browser_session",
@@ -49,6 +50,18 @@ browser_session = Table(
 _OPEN_ACCOUNT = (
     account.c.state == AccountState.ACTIVE.value,
     ~select(account_lock.c.account_id).where(account_lock.c.account_id == account.c.id).exists(),
+)
+
+_find = Statement(
+    select(browser_session)
+    .join(account, account.c.id == browser_session.c.account_id)
+    .where(
+        browser_session.c.cookie_hash == bindparam("cookie_hash"),
+        browser_session.c.ended_at.is_(None),
+        browser_session.c.expires_at > bindparam("now", type_=UTCDateTime),
+        browser_session.c.last_seen_at > bindparam("idle_since", type_=UTCDateTime),
+        *_OPEN_ACCOUNT,
+    )
 )
 
 
@@ -145,17 +158,14 @@ class BrowserSessions:
     def find(self, cookie: str) -> BrowserSession | None:
         """Return the live session that the cookie opens, if its account is still open."""
         now = self._clock()
-        row = self._db.execute(
-            select(browser_session)
-            .join(account, account.c.id == browser_session.c.account_id)
-            .where(
-                browser_session.c.cookie_hash == _hash(cookie),
-                browser_session.c.ended_at.is_(None),
-                browser_session.c.expires_at > now,
-                browser_session.c.last_seen_at > now - self._limits.idle,
-                *_OPEN_ACCOUNT,
-            )
-        ).first()
+        row = _find.first(
+            self._db,
+            {
+                "cookie_hash": _hash(cookie),
+                "now": now,
+                "idle_since": now - self._limits.idle,
+            },
+        )
         if row is None:
             return None
         if now - row.last_seen_at >= self._limits.touch:
@@ -224,7 +234,7 @@ def _hash(cookie: str) -> str:
     return hashlib.sha256(cookie.encode()).hexdigest()
 
 
-def _session(row: Row[Any]) -> BrowserSession:
+def _session(row: Any) -> BrowserSession:
     return BrowserSession(
         id=row.id,
         account_id=row.account_id,

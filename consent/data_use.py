@@ -33,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
+from accounts.statements import Statement
 from accounts.vault import Vault
 from consent.ledger import chain, commitment
 
@@ -152,30 +153,57 @@ class Summary:
     uses: int
 
 
-_chain_and_key = (
-    select(
-        subject_chain.c.length,
-        subject_chain.c.head,
-        subject_chain.c.latest_at,
-        subject_key.c.sealed,
-    )
-    .select_from(
-        subject_chain.outerjoin(
-            subject_key,
-            (subject_key.c.subject_id == subject_chain.c.subject_id)
-            & (subject_key.c.year == bindparam("year")),
-        )
-    )
+@dataclass(frozen=True)
+class Chain:
+    """The end of a subject's chain, read under a lock of its row."""
+
+    length: int
+    head: bytes
+    latest_at: datetime
+    sealed_key: bytes | None
+
+
+CHAIN_COLUMNS = (
+    subject_chain.c.length.label("chain_length"),
+    subject_chain.c.head.label("chain_head"),
+    subject_chain.c.latest_at.label("chain_latest_at"),
+    subject_key.c.sealed.label("chain_key"),
+)
+"""What to select, joined by ``KEY_OF_YEAR``, to read a chain together with other rows."""
+
+KEY_OF_YEAR = (subject_key.c.subject_id == subject_chain.c.subject_id) & (
+    subject_key.c.year == bindparam("year", type_=Integer)
+)
+
+
+def chain_of(row: Any) -> Chain:
+    """Return the chain from a row that holds ``CHAIN_COLUMNS``."""
+    return Chain(row.chain_length, row.chain_head, row.chain_latest_at, row.chain_key)
+
+
+_chain_and_key = Statement(
+    select(*CHAIN_COLUMNS)
+    .select_from(subject_chain.outerjoin(subject_key, KEY_OF_YEAR))
     .where(subject_chain.c.subject_id == bindparam("subject"))
     .with_for_update(of=subject_chain, key_share=True)
 )
-_append = insert(data_use)
+# Named apart from the columns, because the chain's UPDATE shares some of the values.
+_append = insert(data_use).values(
+    {column.name: bindparam(f"entry_{column.name}", type_=column.type) for column in data_use.c}
+)
 _advance = (
     update(subject_chain)
-    .where(subject_chain.c.subject_id == bindparam("subject"))
+    .where(subject_chain.c.subject_id == bindparam("entry_subject_id"))
     .values(
-        length=bindparam("new_length"), head=bindparam("new_head"), latest_at=bindparam("new_at")
+        length=bindparam("entry_position"),
+        head=bindparam("new_head"),
+        latest_at=bindparam("entry_at", type_=UTCDateTime),
     )
+)
+_append_first = Statement(_append)
+# PostgreSQL takes both in one round trip.
+_append_and_advance = Statement(
+    lambda dialect: _advance.add_cte(_append.cte("entry")) if dialect == "postgresql" else _advance
 )
 
 
@@ -187,6 +215,11 @@ class UseLog:
         self._clock = clock
         self._chance = chance
         self._vault = vault
+        self._chains: dict[str, Chain] = {}
+
+    def adopt(self, subject_id: str, chain: Chain) -> None:
+        """Take a chain that was read under its lock in this transaction with other rows."""
+        self._chains[subject_id] = chain
 
     def record(self, use: Use) -> str:
         """Append a use to its subject's chain and return the entry's id.
@@ -195,46 +228,41 @@ class UseLog:
         together or not at all (consent.md 5.3, invariant 1).
         """
         now = self._clock()
-        length, head, latest_at, key = self._locked_chain(use.subject_id, now)
+        end = self._chains.get(use.subject_id) or self._locked_chain(use.subject_id, now)
         # Within one chain time never runs backwards, whatever the clocks of two servers say.
-        at = max(now, latest_at)
+        at = max(now, end.latest_at)
         entry_id = new_id(now, self._chance)
-        position = length + 1
+        position = end.length + 1
         content = _content(entry_id, position, at, use)
+        key, sealed_key = self._key(use.subject_id, at.year, now.year, end.sealed_key)
         bound = commitment.commit(content, commitment.salt(key, entry_id))
-        self._db.execute(
-            _append,
-            {
-                "id": entry_id,
-                "subject_id": use.subject_id,
-                "position": position,
-                "at": at,
-                "client_id": use.client_id,
-                "channel": use.channel.value,
-                "outcome": use.outcome.value,
-                "subject_role": use.subject_role.value,
-                "attributes": json.dumps(content["attributes"]),
-                "purpose": use.purpose,
-                "purpose_version": use.purpose_version,
-                "legal_basis": use.legal_basis,
-                "consent_id": use.consent_id,
-                "grant_id": use.grant_id,
-                "other_party": use.other_party,
-                "correlation": use.correlation,
-                "personal": any(name != "sub" for name in use.attributes)
-                and use.client_id != PROVIDER,
-                "commitment": bound,
-            },
-        )
-        self._db.execute(
-            _advance,
-            {
-                "subject": use.subject_id,
-                "new_length": position,
-                "new_head": chain.advance(head, bound),
-                "new_at": at,
-            },
-        )
+        head = chain.advance(end.head, bound)
+        values = {
+            "entry_id": entry_id,
+            "entry_subject_id": use.subject_id,
+            "entry_position": position,
+            "entry_at": at,
+            "entry_client_id": use.client_id,
+            "entry_channel": use.channel.value,
+            "entry_outcome": use.outcome.value,
+            "entry_subject_role": use.subject_role.value,
+            "entry_attributes": json.dumps(content["attributes"]),
+            "entry_purpose": use.purpose,
+            "entry_purpose_version": use.purpose_version,
+            "entry_legal_basis": use.legal_basis,
+            "entry_consent_id": use.consent_id,
+            "entry_grant_id": use.grant_id,
+            "entry_other_party": use.other_party,
+            "entry_correlation": use.correlation,
+            "entry_personal": any(name != "sub" for name in use.attributes)
+            and use.client_id != PROVIDER,
+            "entry_commitment": bound,
+            "new_head": head,
+        }
+        if self._db.dialect.name != "postgresql":
+            _append_first.change(self._db, values)
+        _append_and_advance.change(self._db, values)
+        self._chains[use.subject_id] = Chain(position, head, at, sealed_key)
         return entry_id
 
     def of_subject(
@@ -287,20 +315,22 @@ class UseLog:
             head = chain.advance(head, bound)
         return position == length and head == expected
 
-    def _locked_chain(self, subject_id: str, now: datetime) -> tuple[int, bytes, datetime, bytes]:
+    def _locked_chain(self, subject_id: str, now: datetime) -> Chain:
         arguments = {"subject": subject_id, "year": now.year}
-        row = self._db.execute(_chain_and_key, arguments).first()
+        row = _chain_and_key.first(self._db, arguments)
         if row is None:
             self._open_chain(subject_id, now)
-            row = self._db.execute(_chain_and_key, arguments).one()
-        at_year = max(now, row.latest_at).year
-        sealed = row.sealed if at_year == now.year else None
-        key = (
-            self._opened_key(subject_id, at_year, sealed)
-            if sealed is not None
-            else self._find_key(subject_id, at_year) or self._new_key(subject_id, at_year)
-        )
-        return row.length, row.head, row.latest_at, key
+            row = _chain_and_key.first(self._db, arguments)
+        return chain_of(row)
+
+    def _key(
+        self, subject_id: str, year: int, year_read: int, sealed: bytes | None
+    ) -> tuple[bytes, bytes | None]:
+        """Return the key of the entry's year, and its sealed form where that is the year read."""
+        if sealed is not None and year == year_read:
+            return self._opened_key(subject_id, year, sealed), sealed
+        found = self._find_key(subject_id, year)
+        return (found or self._new_key(subject_id, year)), None
 
     def _open_chain(self, subject_id: str, now: datetime) -> None:
         dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite

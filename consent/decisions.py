@@ -20,10 +20,10 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    Row,
     String,
     Table,
     Text,
+    bindparam,
     insert,
     select,
     update,
@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
+from accounts.statements import Statement
 from consent.errors import NotAskedError
 from consent.purposes import purpose as purpose_of
 
@@ -87,6 +88,17 @@ Index(
     unique=True,
     sqlite_where=consent.c.state == ConsentState.ACTIVE.value,
     postgresql_where=consent.c.state == ConsentState.ACTIVE.value,
+)
+
+_active = Statement(
+    select(consent)
+    .where(
+        consent.c.subject_id == bindparam("subject"),
+        consent.c.client_id == bindparam("client"),
+        consent.c.acting_for == bindparam("acting"),
+        consent.c.state == ConsentState.ACTIVE.value,
+    )
+    .order_by(consent.c.given_at.desc())
 )
 
 
@@ -162,15 +174,13 @@ class Consents:
     def find_covering(self, asked: Asked) -> Consent | None:
         """Return a consent in force that already decides all that is asked, newest first."""
         now = self._clock()
-        rows = self._db.execute(
-            select(consent)
-            .where(
-                consent.c.subject_id == asked.subject_id,
-                consent.c.client_id == asked.client_id,
-                consent.c.acting_for == (asked.acting_for or ""),
-                consent.c.state == ConsentState.ACTIVE.value,
-            )
-            .order_by(consent.c.given_at.desc())
+        rows = _active.all(
+            self._db,
+            {
+                "subject": asked.subject_id,
+                "client": asked.client_id,
+                "acting": asked.acting_for or "",
+            },
         )
         return next(
             (c for row in rows if (c := _consent(row)).is_in_force(now) and c.covers(asked)), None
@@ -295,7 +305,7 @@ def notice_hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _consent(row: Row[Any]) -> Consent:
+def _consent(row: Any) -> Consent:
     return Consent(
         id=row.id,
         subject_id=row.subject_id,

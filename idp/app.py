@@ -11,6 +11,7 @@ import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from idp import web
+from idp.door import Door
 from idp.services import Installation
 from idp.settings import Settings, read_settings
 from idp.web import (
@@ -48,6 +49,7 @@ def create_app(
     app.url_map.merge_slashes = False
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
+    app.wsgi_app = Door(app.wsgi_app, held)  # type: ignore[method-assign]
     _behind_proxies(app, held.settings.proxy_hops)
     # Answers pass through these in reverse order: the transaction is finished last of all.
     transaction.install(app, held.engine)

@@ -282,9 +282,12 @@ class _KnownHashes:
 def _address(host: str) -> str:
     """Return the IP address of a host name, because the server binds to addresses only."""
     try:
-        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise _Failure(f"there is no address for {host!r}") from error
+    # localhost means both families; IPv4 is what the printed address and most tools mean by it.
+    best = next((info for info in found if info[0] is socket.AF_INET), found[0])
+    return str(best[4][0])
 
 
 def _start_server(settings: Settings, host: str, port: int, workers: int) -> None:

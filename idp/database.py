@@ -1,5 +1,6 @@
 """The database engine: SQLite (embedded, durable) or PostgreSQL, and its migrations."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +48,69 @@ def _sqlite(url: str) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
+    _queue_writers(engine)
+    return engine
+
+
+def _queue_writers(engine: Engine) -> None:
+    """Let this process's writers wait in a queue of ours.
+
+    SQLite allows one writer and makes the others sleep and ask again; waiting for a lock costs
+    nothing and is fair. Writers in other processes still meet SQLite's own busy handling.
+    """
+    turn = threading.Lock()
+
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # Taking the write lock at once avoids the upgrade that fails under another writer.
-        reads_only = connection.get_execution_options().get("reads_only", False)
-        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if options.get("statements_alone"):
+            return
+        if options.get("reads_only"):
+            connection.exec_driver_sql("BEGIN")
+            return
+        turn.acquire()
+        connection.info["has_turn"] = True
+        try:
+            # Taking the write lock at once avoids the upgrade that fails under another writer.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except BaseException:
+            give_turn_back(connection)
+            raise
 
-    return engine
+    def give_turn_back(connection: Connection) -> None:
+        if connection.info.pop("has_turn", False):
+            turn.release()
+
+    @event.listens_for(engine, "commit")
+    def commit(connection: Connection) -> None:
+        # Ended here, so that the next writer does not find the lock still held.
+        try:
+            _driver(connection).commit()
+        finally:
+            give_turn_back(connection)
+
+    @event.listens_for(engine, "rollback")
+    def rollback(connection: Connection) -> None:
+        try:
+            _driver(connection).rollback()
+        finally:
+            give_turn_back(connection)
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 def for_reading(engine: Engine) -> Engine:
     """Return the same engine for transactions that only read: on SQLite they never wait."""
     return engine.execution_options(reads_only=True)
+
+
+def for_single_statements(engine: Engine) -> Engine:
+    """Return the same engine with each statement a transaction of its own: no BEGIN, no COMMIT."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(statements_alone=True)
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def upgrade(engine: Engine) -> None:

@@ -168,6 +168,7 @@ class KeyRing:
         self._clock = clock
         self._vault = vault
         self._keys: list[SigningKey] = []
+        self._published = b'{"keys":[]}'
         self._read_at: datetime | None = None
 
     def sign(self, claims: dict[str, Any], algorithm: str, *, typ: str = "JWT") -> str:
@@ -204,9 +205,14 @@ class KeyRing:
             return None
         return claims
 
-    def public_set(self) -> dict[str, Any]:
-        """Return the JWK Set to publish."""
-        return {"keys": [key.public_jwk() for key in self._current()]}
+    def public_set(self) -> bytes:
+        """Return the JWK Set to publish, as JSON."""
+        self._current()
+        return self._published
+
+    def has_keys(self) -> bool:
+        """True when there is something to sign with."""
+        return bool(self._current())
 
     def _current(self) -> list[SigningKey]:
         now = self._clock()
@@ -218,6 +224,8 @@ class KeyRing:
                 ]
                 if sorted(rows) != sorted((k.kid, k.state.value) for k in self._keys):
                     self._keys = SigningKeys(db, self._clock, self._vault).all()
+                    published = {"keys": [key.public_jwk() for key in self._keys]}
+                    self._published = json.dumps(published, separators=(",", ":")).encode()
             self._read_at = now
         return self._keys
 

@@ -145,7 +145,7 @@ class Services:
     def grants(self) -> Grants:
         """Grants."""
         i = self.installation
-        return Grants(self.db, i.clock, i.settings.lifetimes)
+        return Grants(self.db, i.clock, i.settings.lifetimes, self.use_log, self.held)
 
     @cached_property
     def registrations(self) -> Registrations:

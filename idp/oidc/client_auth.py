@@ -20,6 +20,7 @@ from accounts.schema import Clock, UTCDateTime, metadata
 from accounts.vault import Vault
 from connectors.errors import OutboundRefusedError
 from connectors.outbound import Outbound
+from idp import audit
 from idp.limits import CLIENT_AUTHENTICATION, Limits
 from idp.oidc import wire
 from idp.oidc.errors import ProtocolError
@@ -77,13 +78,15 @@ class ClientAuthentication:
         presented = self._presented(request, form)
         counted = (CLIENT_AUTHENTICATION, f"{self.address}|{presented.client_id}")
         found = self.relying_parties.find(presented.client_id, self.db)
-        if (
-            found is not None
-            and self._proves(found, presented)
-            and not self.limits.is_exhausted(counted)
-        ):
+        if found is not None and self._proves(found, presented):
             return found
+        # Secrets are 256 bits, so a right one is never refused; wrong ones are slowed and seen.
+        if self.limits.is_exhausted(counted):
+            raise ProtocolError("invalid_client", "too many failures, slow down", status=429)
         self.limits.count_failure(counted)
+        audit.security_event(
+            "client-authentication.refused", party=presented.client_id, address=self.address
+        )
         raise InvalidClientError(by_header=presented.by_header)
 
     def _presented(self, request: wire.Request, form: dict[str, str]) -> _Presented:

@@ -1,19 +1,52 @@
 """The protocol's endpoints for relying parties: each takes a wire request and gives a wire answer."""
 
+import json
+from functools import lru_cache
 from typing import Any
 
 from accounts.attributes import SCOPES
 from consent.data_use import Channel
+from idp.keys import KeyRing
 from idp.oidc import wire
 from idp.oidc.client_auth import InvalidClientError
 from idp.oidc.errors import ProtocolError
 from idp.oidc.grants import Grant
+from idp.oidc.metadata import metadata
 from idp.oidc.provider import Provider
 from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.server import TOKEN_GRANT_TYPES, SenServer, TokenRequest
 from idp.oidc.subject import pairwise_sub
 
 _HINTS = frozenset({"access_token", "refresh_token"})
+
+
+_METADATA_AGE = "public, max-age=3600"
+# Short, so that a relying party sees a new key soon after a rotation.
+_KEYS_AGE = "public, max-age=300"
+
+
+@lru_cache(maxsize=4)
+def discovery(issuer: str) -> wire.Response:
+    """The discovery document (OpenID Connect Discovery 1.0, RFC 8414)."""
+    return _public(json.dumps(metadata(issuer), separators=(",", ":")).encode(), _METADATA_AGE)
+
+
+def jwks(keys: KeyRing) -> wire.Response:
+    """The verification keys (RFC 7517)."""
+    return _public(keys.public_set(), _KEYS_AGE)
+
+
+def _public(body: bytes, age: str) -> wire.Response:
+    # Browser-based relying parties read these from their own pages; nothing here is private.
+    return wire.Response(
+        200,
+        {
+            "Content-Type": "application/json",
+            "Cache-Control": age,
+            "Access-Control-Allow-Origin": "*",
+        },
+        body,
+    )
 
 
 def token(provider: Provider, request: wire.Request) -> wire.Response:

@@ -7,6 +7,7 @@ marks the grant's row, so each release needs to look at this one row only.
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
@@ -18,7 +19,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    Row,
     String,
     Table,
     Text,
@@ -30,8 +30,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.account import AccountState, account, account_lock
+from accounts.attributes import HeldAttributes, held_attributes
 from accounts.schema import Clock, UTCDateTime, metadata
 from accounts.sessions import browser_session
+from accounts.statements import Statement
+from consent.data_use import (
+    CHAIN_COLUMNS,
+    KEY_OF_YEAR,
+    UseLog,
+    chain_of,
+    subject_chain,
+    subject_key,
+)
 from consent.decisions import ConsentState, consent
 from idp.oidc.codes import AuthorizationCode
 from idp.settings import Lifetimes
@@ -108,21 +118,28 @@ class CodeVoidError(Exception):
     """What the code stood on is gone: consent withdrawn, session ended or account locked."""
 
 
-_standing = (
+_standing = Statement(
     select(
         consent.c.attributes,
         consent.c.purpose,
         consent.c.purpose_version,
         consent.c.legal_basis,
         consent.c.valid_until,
+        account.c.kind.label("account_kind"),
+        account.c.level.label("account_level"),
+        held_attributes.c.sealed.label("held"),
+        *CHAIN_COLUMNS,
     )
     .select_from(consent)
     .join(browser_session, browser_session.c.id == bindparam("session"))
     .join(account, account.c.id == browser_session.c.account_id)
+    .join(subject_chain, subject_chain.c.subject_id == account.c.subject_id)
+    .outerjoin(subject_key, KEY_OF_YEAR)
+    .outerjoin(held_attributes, held_attributes.c.subject_id == account.c.subject_id)
     .where(
         consent.c.id == bindparam("consent"),
         consent.c.state == ConsentState.ACTIVE.value,
-        consent.c.valid_until > bindparam("now"),
+        consent.c.valid_until > bindparam("now", type_=UTCDateTime),
         browser_session.c.ended_at.is_(None),
         account.c.state == AccountState.ACTIVE.value,
         ~select(account_lock.c.account_id)
@@ -130,38 +147,59 @@ _standing = (
         .exists(),
     )
     # Withdrawal, sign-out and locking wait for us, or we for them: never in between.
-    .with_for_update(of=[consent, browser_session, account], key_share=True)
+    .with_for_update(of=[consent, browser_session, account, subject_chain], key_share=True)
 )
-_live = (
+_live = Statement(
     select(
-        oauth_grant, account.c.kind.label("account_kind"), account.c.level.label("account_level")
+        oauth_grant,
+        account.c.kind.label("account_kind"),
+        account.c.level.label("account_level"),
+        held_attributes.c.sealed.label("held"),
+        *CHAIN_COLUMNS,
     )
     .join(account, account.c.id == oauth_grant.c.account_id)
-    .where(oauth_grant.c.id == bindparam("id"))
-    .with_for_update(of=oauth_grant, key_share=True)
+    .join(subject_chain, subject_chain.c.subject_id == oauth_grant.c.subject_id)
+    .outerjoin(subject_key, KEY_OF_YEAR)
+    .outerjoin(held_attributes, held_attributes.c.subject_id == oauth_grant.c.subject_id)
+    .where(oauth_grant.c.id == bindparam("which"))
+    .with_for_update(of=[oauth_grant, subject_chain], key_share=True)
 )
-_rotate = (
+_rotate = Statement(
     update(oauth_grant)
     .where(
         oauth_grant.c.id == bindparam("which"),
         oauth_grant.c.refresh_counter == bindparam("counter"),
         oauth_grant.c.revoked_at.is_(None),
     )
-    .values(refresh_counter=bindparam("next"), refreshed_at=bindparam("now"))
+    .values(refresh_counter=bindparam("next"), refreshed_at=bindparam("now", type_=UTCDateTime))
+)
+_spend = Statement(
+    lambda dialect: (
+        (postgresql if dialect == "postgresql" else sqlite)
+        .insert(oauth_grant)
+        .values({column.name: bindparam(column.name) for column in oauth_grant.c})
+        .on_conflict_do_nothing()
+        .returning(oauth_grant.c.id)
+    )
 )
 
 
 class Grants:
     """All grants."""
 
-    def __init__(self, db: Connection, clock: Clock, lifetimes: Lifetimes) -> None:
+    def __init__(
+        self,
+        db: Connection,
+        clock: Clock,
+        lifetimes: Lifetimes,
+        use_log: UseLog,
+        held: HeldAttributes,
+    ) -> None:
         self._db = db
         self._clock = clock
         self._lifetimes = lifetimes
-        dialect = postgresql if db.dialect.name == "postgresql" else sqlite
-        self._insert = (
-            dialect.insert(oauth_grant).on_conflict_do_nothing().returning(oauth_grant.c.id)
-        )
+        self._use_log = use_log
+        self._held = held
 
     def redeem(self, code: AuthorizationCode) -> Grant:
         """Spend the code and return the grant it becomes.
@@ -171,25 +209,42 @@ class Grants:
             CodeVoidError: the consent, session or account it stood on no longer stands.
         """
         now = self._clock()
-        standing = self._db.execute(
-            _standing, {"consent": code.consent_id, "session": code.session_id, "now": now}
-        ).first()
+        standing = _standing.first(
+            self._db,
+            {
+                "consent": code.consent_id,
+                "session": code.session_id,
+                "now": now,
+                "year": now.year,
+            },
+        )
         if standing is None:
             if self.find(code.grant_id) is not None:
                 self.revoke(code.grant_id)
             raise CodeVoidError
         values = self._values(code, standing, now)
-        if self._db.execute(self._insert, values).first() is None:
+        if _spend.first(self._db, values) is None:
             self.revoke(code.grant_id)
             raise CodeSpentError
-        found = self.find(code.grant_id)
-        assert found is not None  # noqa: S101 - inserted just above
-        return found
+        self._adopt(code.subject_id, standing)
+        return _grant(
+            SimpleNamespace(
+                **values,
+                account_kind=standing.account_kind,
+                account_level=standing.account_level,
+            )
+        )
 
     def find(self, grant_id: str) -> Grant | None:
-        """Return the grant, alive or not, locked until the transaction ends."""
-        row = self._db.execute(_live, {"id": grant_id}).first()
-        return None if row is None else _grant(row)
+        """Return the grant, alive or not, locked until the transaction ends.
+
+        What a release will need is read along, so that it costs no further round trip.
+        """
+        row = _live.first(self._db, {"which": grant_id, "year": self._clock().year})
+        if row is None:
+            return None
+        self._adopt(row.subject_id, row)
+        return _grant(row)
 
     def find_live(self, grant_id: str) -> Grant | None:
         """Return the grant if nothing has ended it."""
@@ -210,13 +265,11 @@ class Grants:
 
     def rotate(self, grant_id: str, counter: int) -> bool:
         """Count one refresh, if nobody counted it before; one UPDATE decides."""
-        return (
-            self._db.execute(
-                _rotate,
-                {"which": grant_id, "counter": counter, "next": counter + 1, "now": self._clock()},
-            ).rowcount
-            == 1
+        rotated = _rotate.change(
+            self._db,
+            {"which": grant_id, "counter": counter, "next": counter + 1, "now": self._clock()},
         )
+        return rotated == 1
 
     def revoke(self, grant_id: str) -> None:
         """End one grant and every token of it."""
@@ -277,6 +330,10 @@ class Grants:
             delete(oauth_grant).where(oauth_grant.c.expires_at <= before)
         ).rowcount
 
+    def _adopt(self, subject_id: str, row: Any) -> None:
+        self._use_log.adopt(subject_id, chain_of(row))
+        self._held.adopt(subject_id, row.held)
+
     def _revoke(self, *which: ColumnElement[bool]) -> int:
         return self._db.execute(
             update(oauth_grant)
@@ -313,10 +370,11 @@ class Grants:
             "expires_at": min(standing.valid_until, now + lifetime),
             "refresh_counter": 0,
             "refreshed_at": now,
+            "revoked_at": None,
         }
 
 
-def _grant(row: Row[Any]) -> Grant:
+def _grant(row: Any) -> Grant:
     return Grant(
         id=row.id,
         client_id=row.client_id,

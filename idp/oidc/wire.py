@@ -1,6 +1,7 @@
 """A protocol request and answer without any web framework, and the strict reading of parameters."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -8,6 +9,7 @@ Pairs = list[tuple[str, str]]
 
 GREATEST_PARAMETER = 8192
 _MOST_PARAMETERS = 64
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class MalformedError(Exception):
@@ -73,7 +75,7 @@ def parse(data: bytes) -> Pairs:
     for name, value in pairs:
         if len(value) > GREATEST_PARAMETER or len(name) > 256:
             raise MalformedError("a parameter is too long")
-        if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in value + name):
+        if _CONTROL.search(value) or _CONTROL.search(name):
             raise MalformedError("a parameter holds control characters")
     return pairs
 

@@ -26,38 +26,28 @@ def allow_image(uri: str | None) -> None:
         flask.g.image_source = f"{parts.scheme}://{parts.netloc}"
 
 
-def install(app: flask.Flask, *, is_secure: bool) -> None:
-    """Set the headers of security.md 1.6 on every answer."""
-
-    @app.after_request
-    def protect(response: flask.Response) -> flask.Response:
-        headers = response.headers
-        headers["Content-Security-Policy"] = _policy()
-        headers["X-Content-Type-Options"] = "nosniff"
+def fixed(*, is_secure: bool) -> dict[str, str]:
+    """Return the headers that every answer carries, whatever it is."""
+    headers = {
+        "X-Content-Type-Options": "nosniff",
         # Nothing leaks to other sites, as with no-referrer; but that would make browsers send
         # "Origin: null" with our own forms, which then could not be told from a stranger's.
-        headers["Referrer-Policy"] = "same-origin"
-        headers["X-Frame-Options"] = "DENY"
-        headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        headers["Permissions-Policy"] = (
+        "Referrer-Policy": "same-origin",
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": (
             "camera=(), geolocation=(), microphone=(), payment=(), usb=(), "
             "publickey-credentials-get=(self), publickey-credentials-create=(self)"
-        )
-        if is_secure:
-            headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-        if flask.request.endpoint == "static" and response.status_code in {200, 304}:
-            is_named = "v" in flask.request.args or "/vendor/" in flask.request.path
-            headers["Cache-Control"] = _IMMUTABLE if is_named else _STATIC_AGE
-        elif "Cache-Control" not in headers or flask.request.endpoint == "static":
-            headers["Cache-Control"] = "no-store"
-            headers.add("Vary", "Cookie")
-        return response
+        ),
+    }
+    if is_secure:
+        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    return headers
 
 
-def _policy() -> str:
-    form_target = flask.g.get("form_target", "")
-    image_source = flask.g.get("image_source", "")
+def policy(form_target: str = "", image_source: str = "") -> str:
+    """Return the content security policy of a page that may lead to these places."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -72,3 +62,23 @@ def _policy() -> str:
             "require-trusted-types-for 'script'",
         )
     )
+
+
+def install(app: flask.Flask, *, is_secure: bool) -> None:
+    """Set the headers on every answer."""
+    always = fixed(is_secure=is_secure)
+
+    @app.after_request
+    def protect(response: flask.Response) -> flask.Response:
+        headers = response.headers
+        headers.update(always)
+        headers["Content-Security-Policy"] = policy(
+            flask.g.get("form_target", ""), flask.g.get("image_source", "")
+        )
+        if flask.request.endpoint == "static" and response.status_code in {200, 304}:
+            is_named = "v" in flask.request.args or "/vendor/" in flask.request.path
+            headers["Cache-Control"] = _IMMUTABLE if is_named else _STATIC_AGE
+        elif "Cache-Control" not in headers or flask.request.endpoint == "static":
+            headers["Cache-Control"] = "no-store"
+            headers.add("Vary", "Cookie")
+        return response

@@ -1,0 +1,213 @@
+"""The hot door: answers the busiest endpoints before a Flask context exists.
+
+The functions behind it are the very ones that Flask's views call; whatever the door does not take
+(another method, a page to show, an error to render) goes on to Flask untouched. A test runs the
+same requests both ways. See docs/decisions/0011.
+"""
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from idp.database import for_single_statements
+from idp.login.flow import Respond
+from idp.oidc import endpoints, wire
+from idp.oidc.errors import ProtocolError
+from idp.services import Installation, Services
+from idp.web import headers, operations
+
+Environ = dict[str, Any]
+WSGI = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+_GREATEST_BODY = 64 * 1024
+_TRACE_ID = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+class Door:
+    """WSGI middleware in front of Flask."""
+
+    def __init__(self, behind: WSGI, installation: Installation) -> None:
+        self._behind = behind
+        self._installation = installation
+        settings = installation.settings
+        self._held = _Held(installation.engine)
+        prefix = "__Host-" if settings.is_secure else ""
+        self._cookie = re.compile(rf"(?:^|;\s*){prefix}sen_session=([0-9a-f]{{64}})(?:;|$)")
+        always = {
+            **headers.fixed(is_secure=settings.is_secure),
+            "Content-Security-Policy": headers.policy(),
+        }
+        self._always = list(always.items())
+        self._endpoints: dict[tuple[str, str], tuple[str, Callable[..., wire.Response | None]]] = {
+            ("GET", "/authorize"): ("protocol.authorize", self._authorize),
+            ("POST", "/token"): ("relying_party.token", self._using(endpoints.token)),
+            ("GET", "/userinfo"): ("relying_party.userinfo", self._using(endpoints.userinfo)),
+            ("POST", "/userinfo"): ("relying_party.userinfo", self._using(endpoints.userinfo)),
+            ("POST", "/introspect"): (
+                "relying_party.introspect",
+                self._using(endpoints.introspect),
+            ),
+            ("POST", "/revoke"): ("relying_party.revoke", self._using(endpoints.revoke)),
+            ("GET", "/jwks"): ("discovery.jwks", self._jwks),
+            ("GET", "/.well-known/openid-configuration"): ("discovery.discovery", self._discovery),
+        }
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer, or let Flask answer."""
+        method = environ["REQUEST_METHOD"]
+        found = self._endpoints.get((method, environ["PATH_INFO"]))
+        if found is None:
+            return self._behind(environ, start_response)
+        began = time.perf_counter()
+        request = _request(environ)
+        if request is None:
+            return self._behind(environ, start_response)
+        name, endpoint = found
+        correlation = _correlation(environ)
+        answer = endpoint(request, environ, correlation)
+        if answer is None:
+            return self._behind(environ, start_response)
+        operations.count(name, method, answer.status, time.perf_counter() - began, correlation)
+        start_response(_STATUS[answer.status], [*answer.headers.items(), *self._always])
+        return [answer.body]
+
+    def _discovery(self, _request: wire.Request, _environ: Environ, _id: str) -> wire.Response:
+        return endpoints.discovery(self._installation.settings.issuer)
+
+    def _jwks(self, _request: wire.Request, _environ: Environ, _id: str) -> wire.Response:
+        return endpoints.jwks(self._installation.keys)
+
+    def _using(
+        self, endpoint: Callable[[Any, wire.Request], wire.Response]
+    ) -> Callable[[wire.Request, Environ, str], wire.Response]:
+        """Run an endpoint in a transaction by the same rule as ``idp.web.transaction``."""
+
+        def run(request: wire.Request, environ: Environ, correlation: str) -> wire.Response:
+            try:
+                db = self._held.transactional()
+                answer = endpoint(self._services(db, environ, correlation).provider, request)
+                if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    db.commit()
+                else:
+                    db.rollback()
+            except Exception as error:  # noqa: BLE001 - as Flask does: nothing may escape a request
+                self._held.drop()
+                return _failed(error)
+            return answer
+
+        return run
+
+    def _authorize(
+        self, request: wire.Request, environ: Environ, correlation: str
+    ) -> wire.Response | None:
+        """Answer at once when the person is signed in and has agreed; all else needs a page.
+
+        Nothing but the session's last use is ever written, so no transaction spans statements.
+        """
+        cookie = self._cookie.search(environ.get("HTTP_COOKIE", ""))
+        if cookie is None or b"client_id=" not in request.query:
+            return None
+        try:
+            parsed, relying_party = self._installation.request_reader.read(request)
+            if parsed.ui_locales:
+                return None
+            services = self._services(self._held.single(), environ, correlation)
+            session = services.sessions.find(cookie.group(1))
+            if session is None:
+                return None
+            step = services.authorization.step(parsed, relying_party, session)
+            if not isinstance(step, Respond):
+                return None
+            return services.authorization.respond(parsed, session, step.consent, None)
+        except (ProtocolError, DBAPIError, PoolTimeoutError) as error:
+            if not isinstance(error, ProtocolError):
+                self._held.drop()
+            return None
+
+    def _services(self, db: Connection, environ: Environ, correlation: str) -> Services:
+        address = environ.get("REMOTE_ADDR", "")
+        return self._installation.services(db, correlation=correlation, address=address)
+
+
+class _Held(threading.local):
+    """The connections that a worker's thread keeps: checking one out anew costs as much as using
+    it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept: dict[str, Connection] = {}
+
+    def transactional(self) -> Connection:
+        """Return the thread's connection, at the beginning of a transaction."""
+        kept = self._kept.get("transactional")
+        if kept is None:
+            kept = self._kept["transactional"] = self._engine.connect()
+        elif kept.in_transaction():
+            kept.rollback()
+        kept.begin()
+        return kept
+
+    def single(self) -> Connection:
+        """Return the thread's connection on which each statement stands alone."""
+        kept = self._kept.get("single")
+        if kept is None:
+            kept = self._kept["single"] = for_single_statements(self._engine).connect()
+        return kept
+
+    def drop(self) -> None:
+        """Give the connections up after an error; the next request begins with fresh ones."""
+        for kept in self._kept.values():
+            try:
+                kept.invalidate()
+                kept.close()
+            except DBAPIError:
+                structlog.get_logger("sen").info("connection.lost")
+        self._kept.clear()
+
+
+def _request(environ: Environ) -> wire.Request | None:
+    """Return the request, or None for shapes that Flask's parsing is to judge."""
+    method = environ["REQUEST_METHOD"]
+    body = b""
+    if method == "POST":
+        length = environ.get("CONTENT_LENGTH") or ""
+        if not length.isdigit() or int(length) > _GREATEST_BODY:
+            return None
+        body = environ["wsgi.input"].read(int(length))
+    received: dict[str, str] = {}
+    if "HTTP_AUTHORIZATION" in environ:
+        received["authorization"] = environ["HTTP_AUTHORIZATION"]
+    if environ.get("CONTENT_TYPE"):
+        received["content-type"] = environ["CONTENT_TYPE"]
+    return wire.Request(
+        method,
+        environ["PATH_INFO"],
+        environ.get("QUERY_STRING", "").encode("latin-1"),
+        received,
+        body,
+    )
+
+
+def _correlation(environ: Environ) -> str:
+    trace = environ.get("HTTP_TRACEPARENT")
+    known = _TRACE_ID.fullmatch(trace) if trace else None
+    return known.group(1) if known else secrets.token_hex(16)
+
+
+def _failed(error: Exception) -> wire.Response:
+    if isinstance(error, (OperationalError, PoolTimeoutError)):
+        structlog.get_logger("sen").error("database.unavailable", kind=type(error).__name__)
+        return wire.json_response(503, {"error": "server_error"}, {"Retry-After": "3"})
+    structlog.get_logger("sen").error("unforeseen", exc_info=error)
+    return wire.json_response(500, {"error": "server_error"})
