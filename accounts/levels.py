@@ -21,7 +21,10 @@ class AccountLevel(StrEnum):
     @property
     def rank(self) -> int:
         """Order of the levels, for comparing."""
-        return {"none": 0, "01": 1, "02": 2}[self.value]
+        return _RANKS[self]
+
+
+_RANKS = {AccountLevel.NONE: 0, AccountLevel.LEVEL_01: 1, AccountLevel.LEVEL_02: 2}
 
 
 class AuthenticationLevel(IntEnum):

@@ -1,21 +1,42 @@
-"""Statements of the hot path: SQLAlchemy Core, compiled once, run on the driver's own cursor.
+"""Statements of the hot path: SQLAlchemy Core, compiled once, run on the driver itself.
 
 A Core statement costs about ten times the driver's share in Python, most of it spent on deciding
-anew what it decided before. Types, dialects and bound parameters stay SQLAlchemy's; only the
-repetition is left out. See docs/decisions/0011.
+anew what it decided before; and psycopg's cursor costs several times libpq's own call. Tables,
+dialects and types stay SQLAlchemy's; only the repetition is left out. See docs/decisions/0011.
 """
 
+import json
+import re
 from collections import namedtuple
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
 
-from sqlalchemy import Connection
+from psycopg import Error as PsycopgError
+from psycopg import errors as psycopg_errors
+from psycopg.pq import ExecStatus
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Connection,
+    Integer,
+    LargeBinary,
+    String,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-Processor = Callable[[Any], Any]
-_CURSOR = "sen.cursor"
+from accounts.schema import UTCDateTime
+
+Core = ClauseElement | Callable[[str], ClauseElement]
+
+
+class _Compiled(Protocol):
+    def rows(self, db: Connection, parameters: Mapping[str, Any]) -> list[Any]: ...
+
+    def change(self, db: Connection, parameters: Mapping[str, Any]) -> int: ...
 
 
 class Statement:
@@ -24,92 +45,39 @@ class Statement:
     ``core`` may be a function from the dialect's name to a statement, where dialects differ.
     """
 
-    def __init__(self, core: ClauseElement | Callable[[str], ClauseElement]) -> None:
+    def __init__(self, core: Core) -> None:
         self._core = core
         self._compiled: dict[str, _Compiled] = {}
 
     def first(self, db: Connection, parameters: Mapping[str, Any]) -> Any:
         """Run and return the first row, or None; rows have attributes."""
-        compiled = self._for(db)
-        row = compiled.run(db, parameters).fetchone()
-        return None if row is None else compiled.row(row)
+        rows = self._for(db).rows(db, parameters)
+        return rows[0] if rows else None
 
     def all(self, db: Connection, parameters: Mapping[str, Any]) -> list[Any]:
         """Run and return every row."""
-        compiled = self._for(db)
-        return [compiled.row(row) for row in compiled.run(db, parameters).fetchall()]
+        return self._for(db).rows(db, parameters)
 
     def change(self, db: Connection, parameters: Mapping[str, Any]) -> int:
         """Run and return how many rows were changed."""
-        count: int = self._for(db).run(db, parameters).rowcount
-        return count
+        return self._for(db).change(db, parameters)
 
-    def _for(self, db: Connection) -> "_Compiled":
+    def _for(self, db: Connection) -> _Compiled:
+        if not db.in_transaction():
+            db.begin()
         name = db.dialect.name
         found = self._compiled.get(name)
         if found is None:
             core = self._core(name) if callable(self._core) else self._core
-            found = self._compiled[name] = _Compiled(core, db)
+            made = _OnPostgreSQL if name == "postgresql" else _OnSQLite
+            found = self._compiled[name] = made(core, db)
         return found
 
 
-class _Compiled:
-    def __init__(self, core: ClauseElement, db: Connection) -> None:
-        dialect = db.dialect
-        compiled: Any = core.compile(dialect=dialect)
-        self._sql = str(compiled)
-        self._driver_error: type[Exception] = dialect.dbapi.Error  # type: ignore[union-attr]
-        self._order: list[str] | None = compiled.positiontup
-        self._fixed: dict[str, Any] = {}
-        self._binders: list[tuple[str, Processor]] = []
-        for name, bind in compiled.binds.items():
-            processor = _processor(bind.type, dialect, "bind")
-            if not bind.required and bind.value is not None:
-                value = bind.effective_value
-                self._fixed[name] = processor(value) if processor else value
-            elif processor is not None:
-                self._binders.append((name, processor))
-        columns = _columns(core)
-        self._names = [column.key for column in columns]
-        self._readers = [
-            (position, reader)
-            for position, column in enumerate(columns)
-            if (reader := _processor(column.type, dialect, "result")) is not None
-        ]
-        self._shape: Any = (
-            namedtuple("Row", self._names, rename=True)  # noqa: PYI024 - the fields vary
-            if columns
-            else None
-        )
-
-    def run(self, db: Connection, parameters: Mapping[str, Any]) -> Any:
-        if not db.in_transaction():
-            db.begin()
-        values = {**self._fixed, **parameters}
-        for name, binder in self._binders:
-            values[name] = binder(values[name])
-        info = db.info
-        cursor: Any = info.get(_CURSOR)
-        if cursor is None:
-            # One cursor a connection will do: each answer is read before the next question.
-            cursor = info[_CURSOR] = db.connection.cursor()
-        try:
-            if self._order is None:
-                cursor.execute(self._sql, values)
-            else:
-                cursor.execute(self._sql, [values[name] for name in self._order])
-        except self._driver_error as error:
-            # Callers know SQLAlchemy's errors only, and no parameter may appear in a text.
-            raise DBAPIError.instance(
-                self._sql, None, error, self._driver_error, hide_parameters=True
-            ) from error
-        return cursor
-
-    def row(self, raw: Any) -> Any:
-        values = list(raw)
-        for position, reader in self._readers:
-            values[position] = reader(values[position])
-        return self._shape._make(values)
+def _shape(columns: Sequence[Any]) -> Any:
+    names = [column.key for column in columns]
+    make: Any = namedtuple  # noqa: PYI024 - the fields vary
+    return make("Row", names, rename=True)._make
 
 
 def _columns(core: Any) -> list[Any]:
@@ -120,10 +88,183 @@ def _columns(core: Any) -> list[Any]:
     return [] if selected is None else list(selected)
 
 
-def _processor(type_: TypeEngine[Any], dialect: Any, direction: str) -> Processor | None:
-    known: Any = type_.dialect_impl(dialect)
-    if direction == "bind":
-        found: Processor | None = known.bind_processor(dialect)
-    else:
-        found = known.result_processor(dialect, None)
-    return found
+class _OnSQLite:
+    _CURSOR = "sen.cursor"
+
+    def __init__(self, core: ClauseElement, db: Connection) -> None:
+        dialect = db.dialect
+        compiled: Any = core.compile(dialect=dialect)
+        self._sql = str(compiled)
+        self._driver_error: type[Exception] = dialect.dbapi.Error  # type: ignore[union-attr]
+        self._order: list[str] = compiled.positiontup
+        self._fixed: dict[str, Any] = {}
+        self._binders: list[tuple[str, Callable[[Any], Any]]] = []
+        for name, bind in compiled.binds.items():
+            binder = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            if not bind.required and bind.value is not None:
+                value = bind.effective_value
+                self._fixed[name] = binder(value) if binder else value
+            elif binder is not None:
+                self._binders.append((name, binder))
+        columns = _columns(core)
+        self._readers = [
+            (position, reader)
+            for position, column in enumerate(columns)
+            if (reader := column.type.dialect_impl(dialect).result_processor(dialect, None))
+        ]
+        self._make = _shape(columns)
+
+    def rows(self, db: Connection, parameters: Mapping[str, Any]) -> list[Any]:
+        return [self._row(raw) for raw in self._run(db, parameters).fetchall()]
+
+    def change(self, db: Connection, parameters: Mapping[str, Any]) -> int:
+        count: int = self._run(db, parameters).rowcount
+        return count
+
+    def _run(self, db: Connection, parameters: Mapping[str, Any]) -> Any:
+        values = {**self._fixed, **parameters}
+        for name, binder in self._binders:
+            values[name] = binder(values[name])
+        info = db.info
+        cursor: Any = info.get(self._CURSOR)
+        if cursor is None:
+            # One cursor a connection will do: each answer is read before the next question.
+            cursor = info[self._CURSOR] = db.connection.cursor()
+        try:
+            cursor.execute(self._sql, [values[name] for name in self._order])
+        except self._driver_error as error:
+            raise _told(self._sql, error, self._driver_error) from error
+        return cursor
+
+    def _row(self, raw: Any) -> Any:
+        values = list(raw)
+        for position, reader in self._readers:
+            values[position] = reader(values[position])
+        return self._make(values)
+
+
+class _OnPostgreSQL:
+    """Runs by libpq's prepared statements, in binary, one call a statement."""
+
+    _PREPARED = "sen.prepared"
+    _made = 0
+
+    def __init__(self, core: ClauseElement, db: Connection) -> None:
+        compiled: Any = core.compile(dialect=db.dialect)
+        named = str(compiled)
+        names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", named)))
+        positions = {name: f"${position}" for position, name in enumerate(names, 1)}
+        self._sql = (named % positions).encode()
+        _OnPostgreSQL._made += 1
+        self._name = f"sen_{_OnPostgreSQL._made}".encode()
+        self._binds: list[tuple[str, _Writer, bytes | None]] = []
+        self._formats: list[int] = []
+        for name in names:
+            bind = compiled.binds[name]
+            writer, binary = _writer(bind.type)
+            has_value = not bind.required and bind.value is not None
+            fixed = writer(bind.effective_value) if has_value else None
+            self._binds.append((name, writer, fixed))
+            self._formats.append(binary)
+        columns = _columns(core)
+        self._readers = [_reader(column.type) for column in columns]
+        self._make = _shape(columns)
+
+    def rows(self, db: Connection, parameters: Mapping[str, Any]) -> list[Any]:
+        result = self._run(db, parameters)
+        value = result.get_value
+        return [
+            self._make(
+                [
+                    None if (raw := value(row, column)) is None else reader(raw)
+                    for column, reader in enumerate(self._readers)
+                ]
+            )
+            for row in range(result.ntuples)
+        ]
+
+    def change(self, db: Connection, parameters: Mapping[str, Any]) -> int:
+        return self._run(db, parameters).command_tuples or 0
+
+    def _run(self, db: Connection, parameters: Mapping[str, Any]) -> Any:
+        driver: Any = db.connection.driver_connection
+        libpq = driver.pgconn
+        if not driver.autocommit and libpq.transaction_status == _IDLE:
+            self._checked(libpq.exec_(b"BEGIN"), libpq)
+        prepared: set[bytes] = db.info.setdefault(self._PREPARED, set())
+        if self._name not in prepared:
+            self._checked(libpq.prepare(self._name, self._sql), libpq)
+            prepared.add(self._name)
+        values = [
+            fixed
+            if fixed is not None
+            else None
+            if (value := parameters[name]) is None
+            else writer(value)
+            for name, writer, fixed in self._binds
+        ]
+        return self._checked(
+            libpq.exec_prepared(self._name, values, self._formats, result_format=1), libpq
+        )
+
+    def _checked(self, result: Any, libpq: Any) -> Any:
+        if result.status in _FINE:
+            return result
+        error = psycopg_errors.error_from_result(result, encoding="utf-8")
+        lost = libpq.status != _CONNECTED
+        raise _told(self._sql.decode(), error, PsycopgError, lost=lost) from error
+
+
+_Writer = Callable[[Any], bytes]
+_IDLE = 0
+_CONNECTED = 0
+_FINE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
+_PG_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _told(
+    sql: str, error: Exception, root: type[Exception], *, lost: bool = False
+) -> BaseException:
+    """Return SQLAlchemy's error for the driver's; no parameter may appear in its text."""
+    return DBAPIError.instance(
+        sql, None, error, root, hide_parameters=True, connection_invalidated=lost
+    )
+
+
+def _writer(type_: TypeEngine[Any]) -> tuple[_Writer, int]:
+    """Return how a parameter is spelled on the wire, and whether that is binary."""
+    if isinstance(type_, UTCDateTime):
+        return lambda value: ((value - _PG_EPOCH) // _MICROSECOND).to_bytes(
+            8, "big", signed=True
+        ), 1
+    if isinstance(type_, LargeBinary):
+        return bytes, 1
+    if isinstance(type_, Boolean):
+        return lambda value: b"t" if value else b"f", 0
+    if isinstance(type_, JSON):
+        return lambda value: json.dumps(value).encode(), 0
+    if isinstance(type_, Integer):
+        return lambda value: b"%d" % value, 0
+    if isinstance(type_, String):
+        return str.encode, 0
+    raise TypeError(f"no spelling for {type_!r}")
+
+
+def _reader(type_: TypeEngine[Any]) -> Callable[[bytes], Any]:
+    """Return how a binary result is read."""
+    if isinstance(type_, UTCDateTime):
+        return lambda raw: (
+            _PG_EPOCH + timedelta(microseconds=int.from_bytes(raw, "big", signed=True))
+        )
+    if isinstance(type_, LargeBinary):
+        return bytes
+    if isinstance(type_, Boolean):
+        return lambda raw: raw == b"\x01"
+    if isinstance(type_, JSON):
+        return json.loads
+    if isinstance(type_, (Integer, BigInteger)):
+        return lambda raw: int.from_bytes(raw, "big", signed=True)
+    if isinstance(type_, String):
+        return bytes.decode
+    raise TypeError(f"no reading for {type_!r}")

@@ -4,7 +4,6 @@ Every purpose has its own key (HKDF, RFC 5869), so a value sealed for one place 
 another, and leaking one key reveals nothing of the rest.
 """
 
-import hashlib
 import hmac
 import secrets
 from functools import lru_cache
@@ -59,11 +58,11 @@ class Vault:
 
     def mac(self, purpose: str, *parts: str | bytes) -> bytes:
         """Return HMAC-SHA256 over the parts, each preceded by its length so none can slide."""
-        digest = hmac.new(self._key(purpose), digestmod=hashlib.sha256)
+        message = bytearray()
         for part in parts:
             data = part.encode() if isinstance(part, str) else part
-            digest.update(len(data).to_bytes(4, "big") + data)
-        return digest.digest()
+            message += len(data).to_bytes(4, "big") + data
+        return hmac.digest(self._key(purpose), message, "sha256")
 
     def blind_index(self, kind: str, value: str) -> bytes:
         """Return the keyed fingerprint by which an encrypted identifier is found."""

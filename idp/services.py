@@ -1,8 +1,9 @@
 """The composition root: what one process holds, and the typed objects one transaction works with."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -38,6 +39,24 @@ from idp.oidc.tokens import Tokens
 from idp.settings import Settings
 
 BRAND = "Sen ID"
+Made = TypeVar("Made")
+
+
+class lazily(Generic[Made]):  # noqa: N801 - reads as the decorator it is
+    """Makes a property once, when first asked for.
+
+    ``functools.cached_property`` takes a lock at each making; one transaction's objects belong to
+    one thread, and a request makes a dozen.
+    """
+
+    def __init__(self, make: Callable[[Any], Made]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, owner: Any, _kind: type | None = None) -> Made:  # noqa: D105
+        made = owner.__dict__[self._name] = self._make(owner)
+        return made
 
 
 class Installation:
@@ -79,31 +98,31 @@ class Services:
     correlation: str
     address: str
 
-    @cached_property
+    @lazily
     def subjects(self) -> Subjects:
         """Subjects and identifiers."""
         i = self.installation
         return Subjects(self.db, i.clock, i.chance, i.vault)
 
-    @cached_property
+    @lazily
     def accounts(self) -> Accounts:
         """Accounts."""
         i = self.installation
         return Accounts(self.db, i.clock, i.chance, i.vault)
 
-    @cached_property
+    @lazily
     def passwords(self) -> Passwords:
         """Password hashes."""
         return Passwords(self.db, self.installation.clock)
 
-    @cached_property
+    @lazily
     def passkeys(self) -> Passkeys:
         """Passkeys."""
         i = self.installation
         identity = RelyingPartyIdentity(i.settings.host, i.settings.issuer, BRAND)
         return Passkeys(self.db, i.clock, i.chance, identity)
 
-    @cached_property
+    @lazily
     def sessions(self) -> BrowserSessions:
         """Browser sessions."""
         i = self.installation
@@ -111,60 +130,60 @@ class Services:
         limits = SessionLimits(life.session_idle, life.session_absolute, life.session_touch)
         return BrowserSessions(self.db, i.clock, i.chance, limits)
 
-    @cached_property
+    @lazily
     def mandates(self) -> Mandates:
         """Mandates."""
         i = self.installation
         return Mandates(self.db, i.clock, i.chance)
 
-    @cached_property
+    @lazily
     def held(self) -> HeldAttributes:
         """Attribute values held."""
         i = self.installation
         return HeldAttributes(self.db, i.clock, i.vault)
 
-    @cached_property
+    @lazily
     def consents(self) -> Consents:
         """Consents."""
         i = self.installation
         return Consents(self.db, i.clock, i.chance)
 
-    @cached_property
+    @lazily
     def use_log(self) -> UseLog:
         """The log of uses."""
         i = self.installation
         return UseLog(self.db, i.clock, i.chance, i.vault)
 
-    @cached_property
+    @lazily
     def limits(self) -> Limits:
         """Limits on guessing."""
         i = self.installation
         return Limits(self.db, i.clock, i.vault)
 
-    @cached_property
+    @lazily
     def grants(self) -> Grants:
         """Grants."""
         i = self.installation
         return Grants(self.db, i.clock, i.settings.lifetimes, self.use_log, self.held)
 
-    @cached_property
+    @lazily
     def registrations(self) -> Registrations:
         """Relying parties' registrations."""
         return Registrations(self.db, self.installation.clock)
 
-    @cached_property
+    @lazily
     def signing_keys(self) -> SigningKeys:
         """Stored signing keys."""
         i = self.installation
         return SigningKeys(self.db, i.clock, i.vault)
 
-    @cached_property
+    @lazily
     def interactions(self) -> Interactions:
         """Parked authorization requests."""
         i = self.installation
         return Interactions(self.db, i.clock, i.chance, i.vault, i.settings.lifetimes)
 
-    @cached_property
+    @lazily
     def disclosure(self) -> Disclosure:
         """The gate through which attributes leave."""
         i = self.installation
@@ -179,7 +198,7 @@ class Services:
             correlation=self.correlation,
         )
 
-    @cached_property
+    @lazily
     def provider(self) -> Provider:
         """The protocol endpoints' collaborators."""
         i = self.installation
@@ -209,7 +228,7 @@ class Services:
             ),
         )
 
-    @cached_property
+    @lazily
     def authorization(self) -> Authorization:
         """The journey's decisions."""
         i = self.installation
@@ -226,7 +245,7 @@ class Services:
             codes=i.codes,
         )
 
-    @cached_property
+    @lazily
     def sign_in(self) -> SignInDesk:
         """Signing in and out."""
         return SignInDesk(

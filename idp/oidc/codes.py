@@ -7,7 +7,7 @@ whatever restart, is one successful insert (RFC 6749 §4.1.2; security.md, case 
 import base64
 import binascii
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -56,6 +56,10 @@ class AuthorizationCode:
         return self.scope
 
 
+_FIELDS = tuple(field.name for field in fields(AuthorizationCode))
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class Codes:
     """Seals and opens codes with a key that changes every day."""
 
@@ -64,7 +68,7 @@ class Codes:
 
     def seal(self, code: AuthorizationCode) -> str:
         """Return the code as it goes into the redirect."""
-        plain = json.dumps(list(asdict(code).values()), separators=(",", ":")).encode()
+        plain = _encode([getattr(code, name) for name in _FIELDS]).encode()
         day = _day(datetime.fromtimestamp(code.expires_at, UTC))
         sealed = self._vault.seal(f"code/{day}", plain)
         return _PREFIX + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()

@@ -4,9 +4,9 @@ use entry is written in the same transaction (consent.md 5.3, invariants 1 and 2
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
-from accounts.account import AccountKind
 from accounts.attributes import (
     DICTIONARY,
     ORGANISATION_CLAIMS,
@@ -130,7 +130,8 @@ class Disclosure:
             self.held.hold(subject_id, source, answer.values)
 
     def _permitted_values(self, grant: Grant, wanted: tuple[str, ...]) -> dict[str, Any]:
-        permitted = [claim for claim in wanted if self._may_see(grant, claim)]
+        visible = _visible(grant.account_level, grant.level)
+        permitted = [claim for claim in wanted if claim in grant.attributes and claim in visible]
         if not permitted:
             return {}
         held = self._fresh(grant.subject_id)
@@ -148,19 +149,10 @@ class Disclosure:
                 values[claim] = value
         return values
 
-    def _may_see(self, grant: Grant, claim: str) -> bool:
-        row = DICTIONARY.get(claim)
-        return (
-            row is not None
-            and claim in grant.attributes
-            and AccountLevel(grant.account_level).rank >= row.account_level.rank
-            and grant.level >= row.authentication_level
-        )
-
     def _provided(self, grant: Grant, held: dict[Source, Held], claim: str) -> object:
         match claim:
             case "vn_account_kind":
-                return AccountKind(grant.account_kind).value
+                return grant.account_kind
             case "vn_account_level":
                 return grant.account_level
             case "updated_at":
@@ -242,3 +234,14 @@ class Disclosure:
                 other_party=grant.subject_id,
             )
         )
+
+
+@lru_cache(maxsize=16)
+def _visible(account_level: str, authentication_level: int) -> frozenset[str]:
+    """Return the claims that may be seen of an account, and after an authentication, so proved."""
+    rank = AccountLevel(account_level).rank
+    return frozenset(
+        claim
+        for claim, row in DICTIONARY.items()
+        if rank >= row.account_level.rank and authentication_level >= row.authentication_level
+    )

@@ -9,6 +9,7 @@ Pairs = list[tuple[str, str]]
 
 GREATEST_PARAMETER = 8192
 _MOST_PARAMETERS = 64
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -110,7 +111,7 @@ def json_response(status: int, document: object, headers: dict[str, str] | None 
             "Pragma": "no-cache",
             **(headers or {}),
         },
-        json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(),
+        _encode(document).encode(),
     )
 
 
