@@ -74,6 +74,18 @@ class Statement:
         return found
 
 
+def commit(db: Connection) -> None:
+    """Commit the connection's transaction, on PostgreSQL by libpq's own call."""
+    if db.dialect.name == "postgresql":
+        libpq = db.connection.driver_connection.pgconn  # type: ignore[union-attr]
+        if libpq.transaction_status == _IN_TRANSACTION:
+            result = libpq.exec_(b"COMMIT")
+            if result.status != ExecStatus.COMMAND_OK:
+                error = psycopg_errors.error_from_result(result, encoding="utf-8")
+                raise _told("COMMIT", error, PsycopgError, lost=libpq.status != _CONNECTED)
+    db.commit()
+
+
 def _shape(columns: Sequence[Any]) -> Any:
     names = [column.key for column in columns]
     make: Any = namedtuple  # noqa: PYI024 - the fields vary
@@ -189,12 +201,12 @@ class _OnPostgreSQL:
     def _run(self, db: Connection, parameters: Mapping[str, Any]) -> Any:
         driver: Any = db.connection.driver_connection
         libpq = driver.pgconn
-        if not driver.autocommit and libpq.transaction_status == _IDLE:
-            self._checked(libpq.exec_(b"BEGIN"), libpq)
         prepared: set[bytes] = db.info.setdefault(self._PREPARED, set())
         if self._name not in prepared:
-            self._checked(libpq.prepare(self._name, self._sql), libpq)
-            prepared.add(self._name)
+            for name, sql in ((_BEGIN, b"BEGIN"), (self._name, self._sql)):
+                if name not in prepared:
+                    self._checked(libpq.prepare(name, sql), libpq)
+                    prepared.add(name)
         values = [
             fixed
             if fixed is not None
@@ -203,9 +215,31 @@ class _OnPostgreSQL:
             else writer(value)
             for name, writer, fixed in self._binds
         ]
+        if not driver.autocommit and libpq.transaction_status == _IDLE:
+            return self._begin_with(libpq, values)
         return self._checked(
             libpq.exec_prepared(self._name, values, self._formats, result_format=1), libpq
         )
+
+    def _begin_with(self, libpq: Any, values: list[bytes | None]) -> Any:
+        """Begin the transaction and run its first statement in one round trip."""
+        libpq.enter_pipeline_mode()
+        libpq.send_query_prepared(_BEGIN, [])
+        libpq.send_query_prepared(self._name, values, self._formats, result_format=1)
+        libpq.pipeline_sync()
+        results: list[Any] = []
+        while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
+            result = libpq.get_result()
+            if result is not None:
+                results.append(result)
+            elif libpq.status != _CONNECTED:
+                raise _told(
+                    self._sql.decode(), PsycopgError("connection lost"), PsycopgError, lost=True
+                )
+        libpq.exit_pipeline_mode()
+        for result in results[:-1]:
+            self._checked(result, libpq)
+        return results[-2]
 
     def _checked(self, result: Any, libpq: Any) -> Any:
         if result.status in _FINE:
@@ -216,7 +250,9 @@ class _OnPostgreSQL:
 
 
 _Writer = Callable[[Any], bytes]
+_BEGIN = b"sen_begin"
 _IDLE = 0
+_IN_TRANSACTION = 2
 _CONNECTED = 0
 _FINE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 _PG_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)

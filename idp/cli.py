@@ -290,7 +290,19 @@ def _address(host: str) -> str:
     return str(best[4][0])
 
 
+def _check_free(host: str, port: int) -> None:
+    """Refuse a taken port: the server would share it with whoever listens there already."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise _Failure(f"cannot serve on {host}:{port} ({error.strerror})") from error
+
+
 def _start_server(settings: Settings, host: str, port: int, workers: int) -> None:
+    _check_free(host, port)
     metrics = settings.data_dir / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True)

@@ -28,7 +28,9 @@ def connect(url: str) -> Engine:
         pool_recycle=1800,
         # Statements carry personal data; an error text must not.
         hide_parameters=True,
-        connect_args={"prepare_threshold": 1, "connect_timeout": 3},
+        # psycopg forgets all prepared statements, ours too, when it prepares any itself and rolls
+        # back; ours are the ones that matter (accounts.statements).
+        connect_args={"prepare_threshold": None, "connect_timeout": 3},
     )
 
 

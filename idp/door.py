@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from accounts.statements import commit
 from idp.database import for_single_statements
 from idp.login.flow import Respond
 from idp.oidc import endpoints, wire
@@ -97,7 +98,7 @@ class Door:
                 db = self._held.transactional()
                 answer = endpoint(self._services(db, environ, correlation).provider, request)
                 if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                    db.commit()
+                    commit(db)
                 else:
                     db.rollback()
             except Exception as error:  # noqa: BLE001 - as Flask does: nothing may escape a request

@@ -8,6 +8,8 @@ committed.
 import flask
 from sqlalchemy import Connection, Engine
 
+from accounts.statements import commit
+
 
 def install(app: flask.Flask, engine: Engine) -> None:
     """Give every request a transaction of its own, opened when first needed."""
@@ -18,7 +20,7 @@ def install(app: flask.Flask, engine: Engine) -> None:
         if connection is not None:
             with connection:
                 if response.status_code < 500:
-                    connection.commit()
+                    commit(connection)
                 else:
                     connection.rollback()
         return response
@@ -49,7 +51,7 @@ def release() -> None:
     held: Connection | None = flask.g.pop("connection", None)
     if held is not None:
         with held:
-            held.commit()
+            commit(held)
 
 
 def undo() -> None:
