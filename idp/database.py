@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 _MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 # Any number will do, as long as nothing else in the database uses it as an advisory lock.
 _MIGRATION_LOCK = 7_305_162_114
+_PATIENCE_SECONDS = 10
 
 
 def connect(url: str) -> Engine:
@@ -70,8 +71,9 @@ def _queue_writers(engine: Engine) -> None:
         if options.get("reads_only"):
             connection.exec_driver_sql("BEGIN")
             return
-        turn.acquire()
-        connection.info["has_turn"] = True
+        # Whoever waits too long asks SQLite itself, which then says that it is busy.
+        if turn.acquire(timeout=_PATIENCE_SECONDS):
+            connection.info["has_turn"] = True
         try:
             # Taking the write lock at once avoids the upgrade that fails under another writer.
             connection.exec_driver_sql("BEGIN IMMEDIATE")

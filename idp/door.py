@@ -170,10 +170,14 @@ class _Held(threading.local):
         """Give the connections up after an error; the next request begins with fresh ones."""
         for kept in self._kept.values():
             try:
+                # Rolling back first also gives a writer's turn back; the connection itself may
+                # be broken, so it is not used again.
+                kept.rollback()
                 kept.invalidate()
-                kept.close()
             except DBAPIError:
                 structlog.get_logger("sen").info("connection.lost")
+            finally:
+                kept.close()
         self._kept.clear()
 
 
