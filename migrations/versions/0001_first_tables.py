@@ -11,6 +11,33 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "data_use",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("subject_id", sa.String(length=32), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("client_id", sa.String(length=255), nullable=False),
+        sa.Column("channel", sa.String(length=16), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("subject_role", sa.String(length=16), nullable=False),
+        sa.Column("attributes", sa.Text(), nullable=False),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("purpose_version", sa.Integer(), nullable=False),
+        sa.Column("legal_basis", sa.String(length=32), nullable=False),
+        sa.Column("consent_id", sa.String(length=32), nullable=True),
+        sa.Column("grant_id", sa.String(length=32), nullable=True),
+        sa.Column("other_party", sa.String(length=32), nullable=True),
+        sa.Column("correlation", sa.String(length=64), nullable=False),
+        sa.Column("personal", sa.Boolean(), nullable=False),
+        sa.Column("commitment", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_use")),
+    )
+    with op.batch_alter_table("data_use", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_data_use_subject_id_position", ["subject_id", "position"], unique=True
+        )
+
+    op.create_table(
         "failure",
         sa.Column("key", sa.LargeBinary(), nullable=False),
         sa.Column("window", sa.Integer(), nullable=False),
@@ -45,6 +72,41 @@ def upgrade() -> None:
         sa.Column("first_shown_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_notice")),
     )
+    op.create_table(
+        "oauth_grant",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("client_id", sa.String(length=255), nullable=False),
+        sa.Column("account_id", sa.String(length=32), nullable=False),
+        sa.Column("subject_id", sa.String(length=32), nullable=False),
+        sa.Column("session_id", sa.String(length=32), nullable=False),
+        sa.Column("consent_id", sa.String(length=32), nullable=False),
+        sa.Column("acting_for", sa.String(length=32), nullable=True),
+        sa.Column("mandate_id", sa.String(length=32), nullable=True),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("attributes", sa.Text(), nullable=False),
+        sa.Column("userinfo_claims", sa.Text(), nullable=False),
+        sa.Column("id_token_claims", sa.Text(), nullable=False),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("purpose_version", sa.Integer(), nullable=False),
+        sa.Column("legal_basis", sa.String(length=32), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("acr", sa.String(length=40), nullable=False),
+        sa.Column("amr", sa.String(length=64), nullable=False),
+        sa.Column("auth_time", sa.BigInteger(), nullable=False),
+        sa.Column("offline", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("refresh_counter", sa.Integer(), nullable=False),
+        sa.Column("refreshed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth_grant")),
+    )
+    with op.batch_alter_table("oauth_grant", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_oauth_grant_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_oauth_grant_consent_id"), ["consent_id"], unique=False)
+        batch_op.create_index("ix_oauth_grant_expires_at", ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_oauth_grant_session_id"), ["session_id"], unique=False)
+
     op.create_table(
         "relying_party",
         sa.Column("client_id", sa.String(length=255), nullable=False),
@@ -147,37 +209,6 @@ def upgrade() -> None:
             unique=True,
             sqlite_where=sa.text("state = 'active'"),
             postgresql_where=sa.text("state = 'active'"),
-        )
-
-    op.create_table(
-        "data_use",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("subject_id", sa.String(length=32), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("client_id", sa.String(length=255), nullable=False),
-        sa.Column("channel", sa.String(length=16), nullable=False),
-        sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.Column("subject_role", sa.String(length=16), nullable=False),
-        sa.Column("attributes", sa.Text(), nullable=False),
-        sa.Column("purpose", sa.String(length=32), nullable=False),
-        sa.Column("purpose_version", sa.Integer(), nullable=False),
-        sa.Column("legal_basis", sa.String(length=32), nullable=False),
-        sa.Column("consent_id", sa.String(length=32), nullable=True),
-        sa.Column("grant_id", sa.String(length=32), nullable=True),
-        sa.Column("other_party", sa.String(length=32), nullable=True),
-        sa.Column("correlation", sa.String(length=64), nullable=False),
-        sa.Column("personal", sa.Boolean(), nullable=False),
-        sa.Column("commitment", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["subject_id"], ["subject.id"], name=op.f("fk_data_use_subject_id_subject")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_use")),
-    )
-    with op.batch_alter_table("data_use", schema=None) as batch_op:
-        batch_op.create_index("ix_data_use_subject_id_at", ["subject_id", "at"], unique=False)
-        batch_op.create_index(
-            "uq_data_use_subject_id_position", ["subject_id", "position"], unique=True
         )
 
     op.create_table(
@@ -330,50 +361,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_ceremony_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
-        "oauth_grant",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("client_id", sa.String(length=255), nullable=False),
-        sa.Column("account_id", sa.String(length=32), nullable=False),
-        sa.Column("subject_id", sa.String(length=32), nullable=False),
-        sa.Column("session_id", sa.String(length=32), nullable=False),
-        sa.Column("consent_id", sa.String(length=32), nullable=False),
-        sa.Column("acting_for", sa.String(length=32), nullable=True),
-        sa.Column("mandate_id", sa.String(length=32), nullable=True),
-        sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("attributes", sa.Text(), nullable=False),
-        sa.Column("userinfo_claims", sa.Text(), nullable=False),
-        sa.Column("id_token_claims", sa.Text(), nullable=False),
-        sa.Column("purpose", sa.String(length=32), nullable=False),
-        sa.Column("purpose_version", sa.Integer(), nullable=False),
-        sa.Column("legal_basis", sa.String(length=32), nullable=False),
-        sa.Column("level", sa.Integer(), nullable=False),
-        sa.Column("acr", sa.String(length=40), nullable=False),
-        sa.Column("amr", sa.String(length=64), nullable=False),
-        sa.Column("auth_time", sa.BigInteger(), nullable=False),
-        sa.Column("offline", sa.Boolean(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("refresh_counter", sa.Integer(), nullable=False),
-        sa.Column("refreshed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["account.id"], name=op.f("fk_oauth_grant_account_id_account")
-        ),
-        sa.ForeignKeyConstraint(
-            ["consent_id"], ["consent.id"], name=op.f("fk_oauth_grant_consent_id_consent")
-        ),
-        sa.ForeignKeyConstraint(
-            ["subject_id"], ["subject.id"], name=op.f("fk_oauth_grant_subject_id_subject")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth_grant")),
-    )
-    with op.batch_alter_table("oauth_grant", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_oauth_grant_account_id"), ["account_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_oauth_grant_consent_id"), ["consent_id"], unique=False)
-        batch_op.create_index("ix_oauth_grant_expires_at", ["expires_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_oauth_grant_session_id"), ["session_id"], unique=False)
-
-    op.create_table(
         "passkey",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("account_id", sa.String(length=32), nullable=False),
@@ -415,13 +402,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_passkey_account_id"))
 
     op.drop_table("passkey")
-    with op.batch_alter_table("oauth_grant", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_oauth_grant_session_id"))
-        batch_op.drop_index("ix_oauth_grant_expires_at")
-        batch_op.drop_index(batch_op.f("ix_oauth_grant_consent_id"))
-        batch_op.drop_index(batch_op.f("ix_oauth_grant_account_id"))
-
-    op.drop_table("oauth_grant")
     with op.batch_alter_table("ceremony", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ceremony_expires_at"))
 
@@ -451,11 +431,6 @@ def downgrade() -> None:
 
     op.drop_table("identifier")
     op.drop_table("held_attributes")
-    with op.batch_alter_table("data_use", schema=None) as batch_op:
-        batch_op.drop_index("uq_data_use_subject_id_position")
-        batch_op.drop_index("ix_data_use_subject_id_at")
-
-    op.drop_table("data_use")
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_consent_active",
@@ -474,6 +449,13 @@ def downgrade() -> None:
     op.drop_table("simulated_record")
     op.drop_table("signing_key")
     op.drop_table("relying_party")
+    with op.batch_alter_table("oauth_grant", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_oauth_grant_session_id"))
+        batch_op.drop_index("ix_oauth_grant_expires_at")
+        batch_op.drop_index(batch_op.f("ix_oauth_grant_consent_id"))
+        batch_op.drop_index(batch_op.f("ix_oauth_grant_account_id"))
+
+    op.drop_table("oauth_grant")
     op.drop_table("notice")
     with op.batch_alter_table("interaction", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_interaction_expires_at"))
@@ -483,3 +465,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_failure_expires_at"))
 
     op.drop_table("failure")
+    with op.batch_alter_table("data_use", schema=None) as batch_op:
+        batch_op.drop_index("uq_data_use_subject_id_position")
+
+    op.drop_table("data_use")
