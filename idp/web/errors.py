@@ -18,7 +18,7 @@ from idp.login.errors import LoginError
 from idp.oidc import wire
 from idp.oidc.errors import DisplayedError, RedirectedError
 from idp.oidc.response import error_response
-from idp.web import context
+from idp.web import context, transaction
 from idp.web.language import N_, translate
 
 _PROTOCOL_JSON = frozenset({"/token", "/revoke", "/introspect", "/userinfo"})
@@ -173,6 +173,7 @@ def install(app: flask.Flask) -> None:
     @app.errorhandler(PoolTimeoutError)
     def database_away(error: Exception) -> flask.Response:
         structlog.get_logger("sen").error("database.unavailable", kind=type(error).__name__)
+        _ask_the_database_no_more()
         response = _by_surface("unavailable", 503)
         response.headers["Retry-After"] = "3"
         return response
@@ -180,6 +181,7 @@ def install(app: flask.Flask) -> None:
     @app.errorhandler(InternalServerError)
     def unforeseen(error: InternalServerError) -> flask.Response:
         structlog.get_logger("sen").error("unforeseen", exc_info=error.original_exception or error)
+        _ask_the_database_no_more()
         return _by_surface("unforeseen", 500)
 
     @app.errorhandler(HTTPException)
@@ -193,6 +195,12 @@ def install(app: flask.Flask) -> None:
         if status == 405:
             response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
         return response
+
+
+def _ask_the_database_no_more() -> None:
+    """Render the page as for nobody: what failed once would fail again while telling of it."""
+    transaction.undo()
+    flask.g.session = flask.g.person = None
 
 
 def _refused(error: Refusal) -> flask.Response:

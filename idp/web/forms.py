@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from urllib.parse import urlencode
 
 import flask
 
@@ -24,15 +25,28 @@ _FOREIGN_POSTS = frozenset(
 
 def csrf_token() -> str:
     """Return the token for this browser's forms; it changes with every sign-in."""
+    return _token(context.session_cookie())
+
+
+def _token(session_cookie: str) -> str:
     vault = context.installation().vault
-    return vault.mac("csrf", context.browser_secret(), context.session_cookie()).hex()
+    return vault.mac("csrf", context.browser_secret(), session_cookie).hex()
 
 
 def is_ours() -> bool:
     """True when the POST carries this browser's own token and was sent from our own origin."""
+    return _carries(csrf_token())
+
+
+def _is_from_before_sign_in() -> bool:
+    """True for a form that this browser opened before it was signed in, perhaps in another tab."""
+    return bool(flask.request.form.get("interaction")) and _carries(_token(""))
+
+
+def _carries(token: str) -> bool:
     sent = flask.request.headers.get("X-CSRF-Token") or flask.request.form.get("csrf_token", "")
     return comes_from_our_origin() and hmac.compare_digest(
-        sent.encode("utf-8", "surrogatepass"), csrf_token().encode()
+        sent.encode("utf-8", "surrogatepass"), token.encode()
     )
 
 
@@ -49,18 +63,23 @@ def install(app: flask.Flask) -> None:
     """Refuse every POST that does not come from our own pages."""
 
     @app.before_request
-    def check() -> None:
+    def check() -> flask.Response | None:
         request = flask.request
         if request.method not in {"POST", "PUT", "PATCH", "DELETE"}:
-            return
+            return None
         if request.endpoint is None or request.endpoint in _FOREIGN_POSTS:
-            return
+            return None
         if request.is_json:
             # JSON cannot be sent across sites without asking us first, and we never agree.
             if not comes_from_our_origin():
                 flask.abort(403, "form-expired")
         elif not is_ours():
+            if _is_from_before_sign_in():
+                # Signed in meanwhile: what the form was for is done, so go on without it.
+                target = urlencode({"interaction": request.form["interaction"]})
+                return flask.Response(status=303, headers={"Location": f"/authorize?{target}"})
             flask.abort(403, "form-expired")
+        return None
 
 
 def local_page(target: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import flask
 
 from accounts.attributes import DICTIONARY, IMPLIED
-from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
+from consent.data_use import PROVIDER, Channel, Outcome, SubjectRole, UseEntry
 from consent.purposes import LEGAL_BASES, PURPOSES
 from idp.services import BRAND
 from idp.web import context, person
@@ -20,7 +20,16 @@ _ACTIONS = {
     Channel.CONNECTOR_PULL: N_("Compared your data with the register"),
 }
 _REFUSED = N_("Asked for your data and was refused")
+_ACTIONS_ON_ORGANISATION = {
+    Channel.ID_TOKEN: N_("Signed in its representative"),
+    Channel.USERINFO: N_("Read the organisation's data"),
+    Channel.INTROSPECTION: N_("Checked that its representative's sign-in is still valid"),
+    Channel.CONNECTOR_PULL: N_("Compared the organisation's data with the register"),
+}
+_REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
 _OTHER_LABELS = {"represents": N_("Whom you act for")}
+# What `represents` tells of the organisation itself (eid.md 5.3).
+_REPRESENTED = ("organization_name", "tax_code")
 # Told by the entry itself: that somebody was recognised, not what was read of her.
 _UNTOLD = frozenset({"sub"}) | IMPLIED
 
@@ -57,16 +66,24 @@ def _told(entry: UseEntry) -> dict[str, Any]:
     use, language = entry.use, flask.g.language
     basis = LEGAL_BASES.get(use.legal_basis)
     refused = use.outcome is Outcome.REFUSED
-    attributes = labels(use.attributes)
+    is_organisation = use.subject_role is SubjectRole.ORGANISATION
+    actions = _ACTIONS_ON_ORGANISATION if is_organisation else _ACTIONS
+    refusal = _REFUSED_ON_ORGANISATION if is_organisation else _REFUSED
+    told = use.attributes
+    if is_organisation and "represents" in told:
+        told = (*_REPRESENTED, *(claim for claim in told if claim != "represents"))
+    attributes = labels(told)
+    other_party = person.name_of(use.other_party) if use.other_party else None
     return {
         "id": entry.id,
         "time": entry.at,
         "agency": agency(use.client_id),
-        "action": translate(_REFUSED if refused else _ACTIONS[use.channel]),
+        "action": translate(refusal if refused else actions[use.channel]),
         "attributes": attributes,
         "purpose": purpose_title(use.purpose),
         "basis": basis.title[language] if basis else use.legal_basis,
-        "acting_for": person.name_of(use.other_party) if use.other_party else None,
+        "acting_for": None if is_organisation else other_party,
+        "represented_by": other_party if is_organisation else None,
         "refused": refused,
         "sign_in_only": not attributes,
     }

@@ -1,6 +1,7 @@
 """What is held about the person: the registers' word, which she cannot change, and her own."""
 
 import re
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -9,7 +10,7 @@ import flask
 
 from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
 from idp.web import context, person
-from idp.web.language import N_, translate
+from idp.web.language import N_, show_date, translate
 
 blueprint = flask.Blueprint("details", __name__)
 _SAVED = N_("Saved.")
@@ -111,7 +112,7 @@ def _page(
                 "source": translate(_SOURCES[source]),
                 "as_of": part.as_of,
                 "attributes": [
-                    {"label": DICTIONARY[claim].label[language], "value": _readable(value)}
+                    {"label": DICTIONARY[claim].label[language], "value": _readable(claim, value)}
                     for claim, value in part.values.items()
                     if claim in DICTIONARY
                 ],
@@ -134,7 +135,9 @@ def _page(
     return flask.Response(body, 422 if errors else 200)
 
 
-def _readable(value: object) -> str:
+def _readable(claim: str, value: object) -> str:
+    if claim == "birthdate" and re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value), re.ASCII):
+        return show_date(date.fromisoformat(str(value)))
     if isinstance(value, dict):
         if value.get("formatted"):
             return str(value["formatted"])

@@ -10,6 +10,7 @@ from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("passkeys", __name__)
 _REMOVED = N_("The passkey is removed. It no longer opens your account.")
+_UNNAMED = N_("Passkey")
 _PASSWORD_SET = N_("Your password is set.")
 
 
@@ -100,7 +101,7 @@ def _page(
         passkeys=[
             {
                 "id": key.id,
-                "name": key.name,
+                "name": key.name or translate(_UNNAMED),
                 "created_at": key.created_at,
                 "last_used_at": key.last_used_at,
                 "synced": key.backed_up,
