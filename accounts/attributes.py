@@ -212,6 +212,11 @@ class HeldAttributes:
         sealed = self._read[subject_id]
         return {} if sealed is None else self._opened(subject_id, sealed)
 
+    def forget(self, subject_id: str, source: Source) -> None:
+        """Drop what a source stated, before its corrected word is asked for."""
+        if source in self.of_subject(subject_id):
+            self.hold(subject_id, source, {})
+
     def _opened(self, subject_id: str, sealed: bytes) -> dict[Source, Held]:
         plain = self._vault.open("held-attributes", sealed, context=subject_id)
         document = cast("dict[str, dict[str, Any]]", json.loads(plain))

@@ -395,7 +395,11 @@ def decoded(text: str) -> bytes:
 
 
 def _document(credential: object) -> dict[str, Any]:
-    if not isinstance(credential, dict) or len(json.dumps(credential)) > _GREATEST_CREDENTIAL_JSON:
+    try:
+        size = len(json.dumps(credential))
+    except RecursionError as error:
+        raise PasskeyRefusedError("credential") from error
+    if not isinstance(credential, dict) or size > _GREATEST_CREDENTIAL_JSON:
         raise PasskeyRefusedError("credential")
     return credential
 

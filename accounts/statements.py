@@ -5,6 +5,7 @@ anew what it decided before; and psycopg's cursor costs several times libpq's ow
 dialects and types stay SQLAlchemy's; only the repetition is left out. See docs/decisions/0011.
 """
 
+import hashlib
 import json
 import re
 from collections import namedtuple
@@ -159,7 +160,6 @@ class _OnPostgreSQL:
     """Runs by libpq's prepared statements, in binary, one call a statement."""
 
     _PREPARED = "sen.prepared"
-    _made = 0
 
     def __init__(self, core: ClauseElement, db: Connection) -> None:
         compiled: Any = core.compile(dialect=db.dialect)
@@ -167,8 +167,8 @@ class _OnPostgreSQL:
         names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", named)))
         positions = {name: f"${position}" for position, name in enumerate(names, 1)}
         self._sql = (named % positions).encode()
-        _OnPostgreSQL._made += 1
-        self._name = f"sen_{_OnPostgreSQL._made}".encode()
+        # Named by its text: two threads may compile the same statement at once.
+        self._name = b"sen_" + hashlib.sha256(self._sql).hexdigest()[:32].encode()
         self._binds: list[tuple[str, _Writer, bytes | None]] = []
         self._formats: list[int] = []
         for name in names:
@@ -202,11 +202,11 @@ class _OnPostgreSQL:
         driver: Any = db.connection.driver_connection
         libpq = driver.pgconn
         prepared: set[bytes] = db.info.setdefault(self._PREPARED, set())
+        if not driver.autocommit and libpq.transaction_status == _IDLE:
+            self._checked(libpq.exec_(b"BEGIN"), libpq)
         if self._name not in prepared:
-            for name, sql in ((_BEGIN, b"BEGIN"), (self._name, self._sql)):
-                if name not in prepared:
-                    self._checked(libpq.prepare(name, sql), libpq)
-                    prepared.add(name)
+            self._checked(libpq.prepare(self._name, self._sql), libpq)
+            prepared.add(self._name)
         values = [
             fixed
             if fixed is not None
@@ -215,31 +215,10 @@ class _OnPostgreSQL:
             else writer(value)
             for name, writer, fixed in self._binds
         ]
-        if not driver.autocommit and libpq.transaction_status == _IDLE:
-            return self._begin_with(libpq, values)
+        # These calls let other threads run while they wait; a pipeline's would not.
         return self._checked(
             libpq.exec_prepared(self._name, values, self._formats, result_format=1), libpq
         )
-
-    def _begin_with(self, libpq: Any, values: list[bytes | None]) -> Any:
-        """Begin the transaction and run its first statement in one round trip."""
-        libpq.enter_pipeline_mode()
-        libpq.send_query_prepared(_BEGIN, [])
-        libpq.send_query_prepared(self._name, values, self._formats, result_format=1)
-        libpq.pipeline_sync()
-        results: list[Any] = []
-        while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
-            result = libpq.get_result()
-            if result is not None:
-                results.append(result)
-            elif libpq.status != _CONNECTED:
-                raise _told(
-                    self._sql.decode(), PsycopgError("connection lost"), PsycopgError, lost=True
-                )
-        libpq.exit_pipeline_mode()
-        for result in results[:-1]:
-            self._checked(result, libpq)
-        return results[-2]
 
     def _checked(self, result: Any, libpq: Any) -> Any:
         if result.status in _FINE:
@@ -250,7 +229,6 @@ class _OnPostgreSQL:
 
 
 _Writer = Callable[[Any], bytes]
-_BEGIN = b"sen_begin"
 _IDLE = 0
 _IN_TRANSACTION = 2
 _CONNECTED = 0

@@ -5,6 +5,7 @@ point us at an inner service (SSRF). No redirects, short time limits, small answ
 """
 
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ class Outbound:
         """
         if not self.permits(url):
             raise OutboundRefusedError("address-not-allowed")
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         try:
             with (
                 httpx.Client(
@@ -62,6 +64,9 @@ class Outbound:
                 body = b""
                 for chunk in response.iter_bytes():
                     body += chunk
+                    # The client's own limit is for each read: an answer that drips meets it.
+                    if time.monotonic() > deadline:
+                        raise OutboundRefusedError("answer-too-slow")
                     if len(body) > _GREATEST_ANSWER:
                         raise OutboundRefusedError("answer-too-large")
                 return body

@@ -77,9 +77,13 @@ class SimulatedRegister:
 
     def enter(
         self, type_: IdentifierType, identifier: str, values: dict[str, Any], now: datetime
-    ) -> None:
-        """Write or replace a record, as the register's own officers would."""
+    ) -> bool:
+        """Write or replace a record, as the register's own officers would; False when it says so
+        already.
+        """
         index = self._index(type_, identifier)
+        if self._stated(index) == values:
+            return False
         sealed = self._vault.seal(
             "simulated-record",
             json.dumps(values, ensure_ascii=False).encode(),
@@ -98,6 +102,21 @@ class SimulatedRegister:
                     register=self._name, blind_index=index, sealed=sealed, updated_at=now
                 )
             )
+        return True
+
+    def _stated(self, index: bytes) -> dict[str, Any] | None:
+        sealed = self._db.execute(
+            select(simulated_record.c.sealed).where(
+                simulated_record.c.register == self._name,
+                simulated_record.c.blind_index == index,
+            )
+        ).scalar()
+        if sealed is None:
+            return None
+        stated: dict[str, Any] = json.loads(
+            self._vault.open("simulated-record", sealed, context=self._name)
+        )
+        return stated
 
     def _index(self, type_: IdentifierType, identifier: str) -> bytes:
         return self._vault.blind_index(f"{self._name}/{type_.value}", canonical(type_, identifier))

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import flask
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from idp import web
@@ -82,6 +83,9 @@ def _install_request_facts(app: flask.Flask) -> None:
             ui_locales=None,
             accept_language=flask.request.headers.get("Accept-Language"),
         )
+        if not flask.request.query_string.isascii():
+            # RFC 3986 §2: everything else has to be percent-encoded.
+            flask.abort(400, "invalid_request")
 
     @app.context_processor
     def shown_everywhere() -> dict[str, object]:
@@ -119,9 +123,15 @@ def _language_links() -> list[dict[str, object]]:
 def _page_to_return_to() -> str:
     """Return the page to show again in another language: one that can be fetched with GET."""
     request = flask.request
+    if not request.query_string.isascii():
+        return "/"
     if request.method == "GET":
         return request.full_path.rstrip("?")
-    interaction = request.form.get("interaction")
+    try:
+        interaction = request.form.get("interaction")
+    except HTTPException:
+        # The body is what the page is refused for.
+        interaction = None
     if interaction:
         return f"/authorize?interaction={quote(interaction, safe='')}"
     own_page = re.match(r"/me(/[a-z]+)?|/activate|/sign-in", request.path)

@@ -224,12 +224,14 @@ class _Loader:
     def person(self, index: int, person: _SeedPerson) -> None:
         source, type_, number = _principal_identifier(person)
         now = self._services.installation.clock()
-        self._registers[source].enter(type_, number, _register_values(person), now)
+        is_news = self._registers[source].enter(type_, number, _register_values(person), now)
         account = self._account(person, source, type_, number)
         self._identify(person, account, source)
-        self._services.disclosure.refresh_from_registers(
-            account.subject_id, stated={"name": person.name, "birthdate": person.birthdate}
-        )
+        if is_news:
+            self._services.held.forget(account.subject_id, source)
+            self._services.disclosure.refresh_from_registers(
+                account.subject_id, stated={"name": person.name, "birthdate": person.birthdate}
+            )
         self._hold_own_word(person, account)
         self._give_authenticators(index, person, account)
 

@@ -161,8 +161,15 @@ def _from_file(path: str) -> dict[str, str]:
 
 def _issuer(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsError(f"SEN_ISSUER={text!r} must be an http or https URL")
+    if not re.fullmatch(
+        r"https?://([a-z0-9.\-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?/?.*", text, re.ASCII
+    ):
+        raise SettingsError(
+            f"SEN_ISSUER={text!r} must be an http or https URL with a lower-case host, "
+            "without user or wildcard"
+        )
+    if not parts.hostname:
+        raise SettingsError(f"SEN_ISSUER={text!r} names no host")
     if parts.query or parts.fragment or parts.path not in {"", "/"}:
         raise SettingsError("SEN_ISSUER must be scheme, host and port only, without a path")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):

@@ -5,6 +5,7 @@ the database, so it survives restarts and is the same on every worker.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +27,7 @@ from idp.login.errors import InteractionGoneError
 from idp.oidc.request import AuthorizationRequest
 from idp.settings import Lifetimes
 
+_ID = re.compile(r"[0-9a-f]{48}", re.ASCII)
 SELF = "self"
 """The acting-for choice of a person who acts in her own name."""
 
@@ -98,6 +100,8 @@ class Interactions:
         Raises:
             InteractionGoneError: there is none for this browser, or it is over.
         """
+        if not _ID.fullmatch(interaction_id):
+            raise InteractionGoneError
         digest = _hash(interaction_id)
         row = self._db.execute(
             select(interaction).where(

@@ -8,7 +8,7 @@ from accounts.errors import PasskeyRefusedError
 from accounts.levels import AuthenticationMethod
 from accounts.secrets import Passwords
 from accounts.sessions import BrowserSession, BrowserSessions
-from accounts.subject import Subjects
+from accounts.subject import IdentifierType, Subjects, canonical
 from idp import audit, limits
 from idp.limits import Limits
 from idp.login.errors import SignInRefusedError, TooManyFailuresError
@@ -50,11 +50,11 @@ class SignInDesk:
         Raises:
             TooManyFailuresError: the limit for this identifier or address is used up.
         """
-        if self.limits.is_exhausted(*_password_limits(login, visitor)):
-            audit.security_event("sign-in.throttled", method="password", address=visitor.address)
-            raise TooManyFailuresError
         subject_id = self.subjects.find_for_sign_in(login)
         account = self.accounts.find_of_subject(subject_id) if subject_id else None
+        if self.limits.is_exhausted(*_password_limits(account, login, visitor)):
+            audit.security_event("sign-in.throttled", method="password", address=visitor.address)
+            raise TooManyFailuresError
         return FoundPassword(account, self.passwords.find(account.id) if account else None)
 
     def by_password(
@@ -72,7 +72,7 @@ class SignInDesk:
             SignInRefusedError: wrong password, or an account that cannot be used.
         """
         if not is_right or found.account is None or not found.account.is_open:
-            self.limits.count_failure(*_password_limits(login, visitor))
+            self.limits.count_failure(*_password_limits(found.account, login, visitor))
             audit.security_event(
                 "sign-in.refused",
                 method="password",
@@ -112,14 +112,14 @@ class SignInDesk:
             TooManyFailuresError: the limit for this identifier or address is used up.
             SignInRefusedError: the identifier and code do not belong together.
         """
+        subject_id = self.subjects.find_for_sign_in(login)
+        account = self.accounts.find_of_subject(subject_id) if subject_id else None
         counted = (
-            (limits.ACTIVATION_ACCOUNT, login.casefold()),
+            (limits.ACTIVATION_ACCOUNT, _counted_as(account, login)),
             (limits.ACTIVATION_ADDRESS, visitor.address),
         )
         if self.limits.is_exhausted(*counted):
             raise TooManyFailuresError
-        subject_id = self.subjects.find_for_sign_in(login)
-        account = self.accounts.find_of_subject(subject_id) if subject_id else None
         if (
             account is None
             or not (account.awaits_activation or account.is_open)
@@ -166,8 +166,17 @@ class SignInDesk:
         audit.security_event("signed-out", account=session.account_id)
 
 
-def _password_limits(login: str, visitor: Visitor) -> tuple[tuple[limits.Limit, str], ...]:
+def _counted_as(account: Account | None, login: str) -> str:
+    """Return one key for everything that means the same account, however it is spelled."""
+    if account is not None:
+        return f"account {account.id}"
+    return f"nobody {canonical(IdentifierType.LOGIN, login)}"
+
+
+def _password_limits(
+    account: Account | None, login: str, visitor: Visitor
+) -> tuple[tuple[limits.Limit, str], ...]:
     return (
-        (limits.PASSWORD_ACCOUNT, " ".join(login.casefold().split())),
+        (limits.PASSWORD_ACCOUNT, _counted_as(account, login)),
         (limits.PASSWORD_ADDRESS, visitor.address),
     )

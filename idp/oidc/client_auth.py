@@ -7,7 +7,7 @@ relying party get the same answer.
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
@@ -24,7 +24,7 @@ from idp import audit
 from idp.limits import CLIENT_AUTHENTICATION, Limits
 from idp.oidc import wire
 from idp.oidc.errors import ProtocolError
-from idp.oidc.relying_parties import SECRET_METHODS, RelyingParties, RelyingParty
+from idp.oidc.relying_parties import CLIENT_ID, SECRET_METHODS, RelyingParties, RelyingParty
 from idp.settings import Lifetimes
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -104,6 +104,9 @@ class ClientAuthentication:
         if len(ways) != 1:
             raise InvalidClientError(by_header="authorization" in request.headers)
         presented = ways[0]
+        if not CLIENT_ID.fullmatch(presented.client_id):
+            # No registration can bear it, so no storage need see it.
+            presented = replace(presented, client_id="", proof="")
         if form.get("client_id", presented.client_id) != presented.client_id:
             raise InvalidClientError(by_header=presented.by_header)
         return presented
@@ -145,12 +148,14 @@ class ClientAuthentication:
             OutboundRefusedError,
         ):
             return False
+        jti = claims["jti"]
         return (
             claims["sub"] == relying_party.client_id
             and _is_for_us(claims["aud"], self.issuer)
-            and isinstance(claims["jti"], str)
+            and isinstance(jti, str)
+            and jti.isprintable()
             and self._is_short_lived(claims["exp"])
-            and self._spend(relying_party.client_id, claims["jti"])
+            and self._spend(relying_party.client_id, jti)
         )
 
     def _key_for(self, relying_party: RelyingParty, assertion: str) -> tuple[Any, str]:
@@ -180,9 +185,9 @@ class ClientAuthentication:
             raise ValueError("jwks_uri holds no JWK Set")
         return document
 
-    def _is_short_lived(self, expires: float) -> bool:
+    def _is_short_lived(self, expires: object) -> bool:
         latest = self.clock() + self.lifetimes.assertion_memory
-        return expires <= latest.timestamp()
+        return isinstance(expires, (int, float)) and expires <= latest.timestamp()
 
     def _spend(self, client_id: str, jti: str) -> bool:
         """Remember the assertion for as long as it could be taken again; False if it was spent."""
@@ -234,7 +239,7 @@ def _assertion(form: dict[str, str]) -> _Presented:
 
 
 def _is_for_us(audience: object, issuer: str) -> bool:
-    ours = {issuer, f"{issuer}/token", f"{issuer}/introspect", f"{issuer}/revoke"}
+    ours = (issuer, f"{issuer}/token", f"{issuer}/introspect", f"{issuer}/revoke")
     if isinstance(audience, list):
         return len(audience) == 1 and audience[0] in ours
     return audience in ours

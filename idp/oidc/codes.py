@@ -57,7 +57,7 @@ class AuthorizationCode:
 
 
 _FIELDS = tuple(field.name for field in fields(AuthorizationCode))
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Codes:
@@ -81,6 +81,9 @@ class Codes:
         try:
             sealed = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
+            return None
+        if base64.urlsafe_b64encode(sealed).rstrip(b"=").decode() != body:
+            # A second spelling of the same bytes must not pass for another code.
             return None
         # A code issued just before midnight expires on the day after.
         for moment in (now, now + timedelta(minutes=10)):

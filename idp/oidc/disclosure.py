@@ -90,7 +90,7 @@ class Disclosure:
             register = self.registers.get(source)
             if type_ in identifiers and register is not None:
                 held = self.held.of_subject(subject_id).get(source)
-                known = stated if held is None else held.values
+                known = held.values if held is not None and held.values else stated
                 self._refresh(subject_id, type_, identifiers[type_], source, register, known or {})
 
     def _refresh(

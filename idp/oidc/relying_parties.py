@@ -25,6 +25,7 @@ from idp.keys import ALGORITHMS
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 AUTHENTICATION_METHODS = (*SECRET_METHODS, "private_key_jwt", "none")
 LEAST_SECRET = 32
+CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/\-]{1,255}", re.ASCII)
 
 relying_party = Table(
     "relying_party",
@@ -135,6 +136,8 @@ class RelyingParties:
 
     def find_any(self, client_id: str, db: Connection | None = None) -> RelyingParty | None:
         """Return the relying party whether or not it is active."""
+        if not CLIENT_ID.fullmatch(client_id):
+            return None
         now = self._clock()
         cached = self._cache.get(client_id)
         if cached is not None and timedelta(0) <= now - cached[0] < self._FRESH:
@@ -317,7 +320,7 @@ def _check_text(name: str, value: str) -> None:
 
 
 def _check_values(members: dict[str, Any]) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9._~:/\-]{1,255}", members["client_id"], re.ASCII):
+    if not CLIENT_ID.fullmatch(members["client_id"]):
         raise RegistrationError("client_id", "may hold letters, digits and . _ ~ : / - only")
     unknown = set(members["scope"].split()) - set(SCOPES)
     if unknown:

@@ -15,6 +15,7 @@ from authlib.oidc.core.grants import OpenIDToken
 from authlib.oidc.core.grants.util import create_half_hash
 
 from consent.data_use import Channel
+from idp import audit
 from idp.oidc import wire
 from idp.oidc.codes import AuthorizationCode
 from idp.oidc.grants import CodeSpentError, CodeVoidError, Grant
@@ -148,6 +149,8 @@ class _CodeGrant(AuthorizationCodeGrant):
         try:
             grant = provider.grants.redeem(authorization_code)
         except (CodeSpentError, CodeVoidError) as error:
+            if isinstance(error, CodeSpentError):
+                audit.security_event("code.reused", party=authorization_code.client_id)
             raise InvalidGrantError("the code was used before or is void") from error
         return _Redeemed(grant, nonce=authorization_code.nonce)
 
@@ -179,6 +182,7 @@ class _RefreshGrant(RefreshTokenGrant):
             raise InvalidGrantError("the refresh token is no longer valid")
         if not provider.grants.rotate(grant.id, credential.counter):
             provider.grants.revoke(grant.id)
+            audit.security_event("refresh.reused", party=grant.client_id)
             raise InvalidGrantError("the refresh token was used before")
         narrowed = " ".join(dict.fromkeys((self.request.payload.scope or "").split()))
         advanced = replace(grant, refresh_counter=credential.counter + 1)

@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from typing import Any
 from urllib.parse import urlencode
 
 import flask
@@ -80,6 +81,15 @@ def install(app: flask.Flask) -> None:
                 return flask.Response(status=303, headers={"Location": f"/authorize?{target}"})
             flask.abort(403, "form-expired")
         return None
+
+
+def json_document() -> dict[str, Any] | None:
+    """Return the JSON object that was sent, or None when it is not one."""
+    try:
+        document = flask.request.get_json(silent=True)
+    except RecursionError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def local_page(target: str) -> str:

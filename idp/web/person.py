@@ -1,5 +1,6 @@
 """The person on her own pages: who she is, and making passkeys for her."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import flask
 
 from accounts.account import Account
 from accounts.attributes import best_value
+from accounts.errors import PasskeyRefusedError
 from accounts.sessions import BrowserSession
 from accounts.subject import IdentifierType
 from idp.web import context
@@ -33,6 +35,13 @@ def required() -> BrowserSession:
     return session
 
 
+def row_id(text: str) -> str:
+    """Return an id from an address if it can be one; anything else is simply not there."""
+    if not re.fullmatch(r"[0-9a-f]{32}", text, re.ASCII):
+        flask.abort(404)
+    return text
+
+
 def is_fresh(session: BrowserSession) -> bool:
     """True when she authenticated recently enough to change how she signs in."""
     installation = context.installation()
@@ -57,6 +66,8 @@ def create_passkey(account: Account, document: dict[str, Any]) -> None:
     """
     visitor = context.visitor()
     name = document.get("name")
+    if isinstance(name, str) and not name.isprintable():
+        raise PasskeyRefusedError("name")
     context.services().passkeys.create(
         account,
         document.get("credential"),

@@ -25,7 +25,7 @@ def withdraw(consent_id: str) -> str:
     """Withdraw: the consent ends, and every token that stood on it, in one transaction."""
     session = person.required()
     services = context.services()
-    ended = services.consents.withdraw(consent_id, session.subject_id)
+    ended = services.consents.withdraw(person.row_id(consent_id), session.subject_id)
     if ended is None:
         flask.abort(404)
     services.grants.revoke_of_consent(consent_id)

@@ -5,7 +5,7 @@ import flask
 from accounts.errors import LastAuthenticatorError, PasskeyRefusedError, PasswordUnsuitableError
 from accounts.sessions import BrowserSession
 from idp import audit
-from idp.web import context, errors, person, transaction
+from idp.web import context, errors, forms, person, transaction
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("passkeys", __name__)
@@ -36,8 +36,8 @@ def create() -> flask.Response:
     session = context.session()
     if session is None or not person.is_fresh(session):
         return errors.problem("reauthentication-required")
-    document = flask.request.get_json(silent=True)
-    if not isinstance(document, dict):
+    document = forms.json_document()
+    if document is None:
         return errors.problem("invalid_request")
     account = context.services().accounts.account(session.account_id)
     try:
@@ -59,7 +59,7 @@ def remove(passkey_id: str) -> flask.Response:
     has_password = services.passwords.find(session.account_id) is not None
     try:
         removed = services.passkeys.remove(
-            session.account_id, passkey_id, has_password=has_password
+            session.account_id, person.row_id(passkey_id), has_password=has_password
         )
     except LastAuthenticatorError as error:
         return _page(session, error=error.code)

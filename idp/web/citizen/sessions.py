@@ -44,7 +44,7 @@ def sessions() -> str:
 def end(session_id: str) -> flask.Response:
     """End one session and what lived on it."""
     session = person.required()
-    if not context.services().sessions.end(session.account_id, session_id):
+    if not context.services().sessions.end(session.account_id, person.row_id(session_id)):
         flask.abort(404)
     context.services().grants.revoke_of_session(session_id)
     audit.security_event("session.ended", account=session.account_id)

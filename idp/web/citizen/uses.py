@@ -1,5 +1,6 @@
 """The timeline: every use of the person's data, and of the organisations she represents."""
 
+import re
 from typing import Any
 
 import flask
@@ -21,7 +22,8 @@ def uses() -> str:
     wanted = flask.request.args.get("of", "")
     subject_id = next((v["subject"] for v in views if v["of"] == wanted), session.subject_id)
     is_own = subject_id == session.subject_id
-    before = flask.request.args.get("before", type=int)
+    place = flask.request.args.get("before", "")
+    before = int(place) if re.fullmatch(r"[0-9]{1,9}", place, re.ASCII) else None
     entries = context.services().use_log.of_subject(subject_id, before=before, limit=_PAGE + 1)
     shown = entries[:_PAGE]
     base = "/me/uses" if is_own else f"/me/uses?of={wanted}"

@@ -1,5 +1,7 @@
 """The end-session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the page after it."""
 
+from urllib.parse import urlencode
+
 import flask
 
 from idp.oidc.logout import LogoutRequest
@@ -20,6 +22,9 @@ def logout() -> flask.Response:
     )
     if "decision" in parameters and flask.request.method == "POST":
         return _decided(asked, parameters["decision"])
+    if flask.request.method == "POST":
+        # A POST from the relying party's page carries no SameSite=Lax cookie; a GET of ours does.
+        return journey.see_other(f"/logout?{urlencode(asked.parameters or {})}")
     if asked.is_forged:
         return errors.page("invalid_request")
     if context.session() is None or _is_about_this_person(asked):

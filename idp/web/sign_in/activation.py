@@ -7,7 +7,7 @@ from accounts.errors import PasskeyRefusedError, PasswordUnsuitableError
 from accounts.levels import AuthenticationMethod
 from accounts.sessions import BrowserSession
 from idp.login.errors import LoginError, SignInRefusedError, TooManyFailuresError
-from idp.web import context, errors, journey, person, transaction
+from idp.web import context, errors, forms, journey, person, transaction
 
 blueprint = flask.Blueprint("activation", __name__)
 
@@ -56,8 +56,8 @@ def passkey_options() -> flask.Response:
 def passkey_create() -> flask.Response:
     """Keep the first passkey; making it is itself an authentication of level 2."""
     session, account = _activating()
-    document = flask.request.get_json(silent=True)
-    if not isinstance(document, dict):
+    document = forms.json_document()
+    if document is None:
         return errors.problem("invalid_request")
     try:
         _spend_code(account)

@@ -24,8 +24,8 @@ def verify() -> flask.Response:
     """Judge the assertion and sign the person in; answers where to go on."""
     if not flask.request.is_json:
         flask.abort(415)
-    document = flask.request.get_json(silent=True)
-    if not isinstance(document, dict):
+    document = forms.json_document()
+    if document is None:
         return errors.problem("invalid_request")
     interaction_id = str(document.get("interaction") or "")
     journey.find(interaction_id)

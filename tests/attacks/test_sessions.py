@@ -1,0 +1,228 @@
+"""Sessions and cross-site requests (security cases SE)."""
+
+import re
+import secrets
+
+import pytest
+
+from accounts.account import LockReason
+from tests.support.browser import Browser, as_json
+from tests.support.world import World
+
+
+def is_signed_in(browser: Browser) -> bool:
+    return browser.open("/me").status == 200
+
+
+def session_cookie(browser: Browser) -> str:
+    value = browser.cookie("sen_session")
+    assert value
+    return value
+
+
+def test_se01_signing_in_changes_the_cookie_and_the_old_one_is_useless(world: World) -> None:
+    browser = world.browser()
+    browser.open("/sign-in")
+    planted = secrets.token_hex(32)
+    browser.set_cookie("sen_session", planted)
+    world.sign_in(browser=browser)
+    assert session_cookie(browser) != planted
+    browser.set_cookie("sen_session", planted)
+    assert not is_signed_in(browser)
+
+
+def test_se01_a_step_up_changes_the_cookie(world: World) -> None:
+    browser = world.sign_in()
+    low = session_cookie(browser)
+    world.sign_in(how="passkey", browser=browser)
+    high = session_cookie(browser)
+    browser.set_cookie("sen_session", low)
+    assert not is_signed_in(browser)
+    browser.set_cookie("sen_session", high)
+    assert is_signed_in(browser)
+
+
+def test_se01_another_person_in_the_same_browser_ends_the_first_ones_session(world: World) -> None:
+    first = world.arrive("basic", "openid name")
+    tokens, old = first.tokens(), session_cookie(first.browser)
+    world.sign_in("minh", browser=first.browser)
+    first.browser.set_cookie("sen_session", old)
+    assert not is_signed_in(first.browser)
+    assert not first.party.is_alive(tokens.access)
+
+
+def test_se02_cookies_are_host_only_secure_and_unreadable_to_scripts(world: World) -> None:
+    browser, person = world.browser(), world.person()
+    form = browser.open("/sign-in").form("/sign-in/password")
+    page = browser.submit(form, login=person.login, password=person.password)
+    lines = page.headers.get_list("set-cookie")
+    lines += world.browser().open("/language/en").headers.get_list("set-cookie")
+    assert len(lines) >= 2
+    for line in lines:
+        name, *rest = (part.strip().lower() for part in line.split(";"))
+        assert name.startswith("__host-")
+        assert {"secure", "httponly", "path=/", "samesite=lax"} <= set(rest)
+        assert not [part for part in rest if part.startswith("domain")]
+
+
+def test_se03_a_cookie_is_dead_after_signing_out(world: World) -> None:
+    browser = world.sign_in()
+    cookie = session_cookie(browser)
+    browser.submit(browser.open("/logout").form("/logout"), "logout-confirm")
+    assert browser.cookie("sen_session") in {None, ""}
+    browser.set_cookie("sen_session", cookie)
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [({"minutes": 14}, True), ({"minutes": 15}, False), ({"hours": 12}, False)],
+)
+def test_se03_a_cookie_dies_with_time(
+    world: World, amount: dict[str, float], expected: bool
+) -> None:
+    browser = world.sign_in()
+    world.tick(**amount)
+    assert is_signed_in(browser) is expected
+
+
+def test_se03_a_locked_account_is_signed_out_at_once(world: World) -> None:
+    browser, account = world.sign_in(), world.account()
+    with world.transaction() as services:
+        services.accounts.lock(account, LockReason.AUTHORITY_ORDER)
+    assert not is_signed_in(browser)
+    answer = world.browser().use_passkey(world.person().passkey)
+    assert answer.status == 403
+
+
+FORMS = [
+    ("/sign-in/password", {"login": "lan", "password": "x"}),
+    ("/sign-in/cancel", {"interaction": "x"}),
+    ("/activate", {"login": "tam", "code": "SEN-2345-6789"}),
+    ("/activate/password", {"password": "a good new password"}),
+    ("/activate/finish", {}),
+    ("/acting-for", {"acting_for": "self"}),
+    ("/consent", {"decision": "allow"}),
+    ("/me/consents/x/withdraw", {}),
+    ("/me/passkeys/x/remove", {}),
+    ("/me/password", {"password": "a good new password"}),
+    ("/me/sessions/x/end", {}),
+    ("/me/sessions/end-others", {}),
+    ("/me/details", {"email": "evil@example.vn"}),
+]
+
+
+def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
+    # What relying parties and their visitors' browsers post has proofs of its own.
+    foreign = {"/token", "/userinfo", "/revoke", "/introspect", "/authorize", "/logout"}
+    json = {"/sign-in/passkey/options", "/sign-in/passkey/verify", "/activate/passkey/options",
+            "/activate/passkey", "/me/passkeys/options", "/me/passkeys"}  # fmt: skip
+    posts = {
+        re.sub(r"<[^>]+>", "x", rule.rule)
+        for rule in world.app.url_map.iter_rules()
+        if {"POST", "PUT", "PATCH", "DELETE"} & (rule.methods or set())
+    }
+    assert posts == {path for path, _ in FORMS} | foreign | json
+
+
+@pytest.mark.parametrize(("path", "fields"), FORMS, ids=[path for path, _ in FORMS])
+def test_se04_a_form_without_this_browsers_own_token_is_refused(
+    world: World, path: str, fields: dict[str, str]
+) -> None:
+    victim, attacker = world.sign_in("lan"), world.sign_in("minh")
+    own = victim.open("/me/details").form("/me/details").values["csrf_token"]
+    others = attacker.open("/me/details").form("/me/details").values["csrf_token"]
+    for token in ("", others, "0" * 64, own[:-1], own + "0", "é", "\0"):
+        assert victim.post(path, fields | {"csrf_token": token}).status == 403
+    for origin in ("https://evil.example", "null", world.issuer + ".evil.example",
+                   world.issuer.replace("https", "http")):  # fmt: skip
+        headers = {"Origin": origin}
+        assert victim.post(path, fields | {"csrf_token": own}, headers).status == 403
+    for site in ("cross-site", "same-site"):
+        headers = {"Sec-Fetch-Site": site}
+        assert victim.post(path, fields | {"csrf_token": own}, headers).status == 403
+    assert is_signed_in(victim)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/sign-in/passkey/options", "/sign-in/passkey/verify", "/me/passkeys/options", "/me/passkeys"],
+)
+def test_se04_json_from_elsewhere_or_in_disguise_is_refused(world: World, path: str) -> None:
+    browser = world.sign_in()
+    assert browser.call(path, {}, Origin="https://evil.example").status == 403
+    assert browser.call(path, {}, **{"Sec-Fetch-Site": "cross-site"}).status == 403
+    disguised = browser._send("POST", path, content=b"{}", headers={"Content-Type": "text/plain"})
+    assert disguised.status in {403, 415}
+
+
+def test_se05_nobody_can_be_signed_in_from_another_site(world: World) -> None:
+    browser = world.browser()
+    page = browser.post_from_elsewhere(
+        "/sign-in/password",
+        {"login": "minh", "password": world.person("minh").password},
+        "https://evil.example",
+    )
+    assert page.status == 403
+    assert not is_signed_in(browser)
+
+
+def test_se05_an_image_of_the_logout_address_signs_nobody_out(world: World) -> None:
+    browser = world.sign_in()
+    browser.open("/logout", **{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"})
+    assert is_signed_in(browser)
+
+
+@pytest.mark.parametrize("value", ["", "0" * 64, "a" * 63, "A" * 64, "é" * 64, "' OR 1=1 --"])
+def test_se07_a_made_up_cookie_opens_nothing(world: World, value: str) -> None:
+    browser = world.browser()
+    page = browser._send("GET", "/me", headers={"Cookie": f"__Host-sen_session={value}".encode()})
+    assert page.status == 303
+    assert "/sign-in" in page.location
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/me", "/me/uses", "/me/consents", "/me/passkeys", "/me/sessions", "/me/details", "/sign-in"],
+)
+def test_se09_pages_of_a_person_are_kept_nowhere(world: World, path: str) -> None:
+    browser = world.sign_in()
+    for page in (browser.open(path), browser._send("HEAD", path)):
+        assert page.status == 200
+        assert page.headers["Cache-Control"] == "no-store"
+        assert "Cookie" in page.headers["Vary"]
+
+
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+def test_se09_a_method_cannot_be_overridden(world: World, header: str) -> None:
+    browser = world.sign_in()
+    page = browser.open("/me/sessions/end-others", **{header: "POST"})
+    assert page.status == 405
+    assert browser.open("/me?_method=DELETE").status == 200
+
+
+def test_two_sign_ins_in_two_tabs_do_not_disturb_one_another(world: World) -> None:
+    browser, party = world.browser(), world.party()
+    attempts = [party.begin("openid name") for _ in range(2)]
+    pages = [browser.visit(attempt.url) for attempt in attempts]
+    for attempt, page in zip(attempts, pages, strict=True):
+        # The first tab's sign-in made the second tab's form stale, so its page is loaded again.
+        back = world.walk(browser, browser.visit(page.url), world.person())
+        assert party.redeem(attempt, party.code_from(attempt, back.location))
+
+
+def test_an_interaction_belongs_to_its_browser(world: World) -> None:
+    page = world.browser().visit(world.party().begin().url)
+    interaction = page.form("/sign-in/password").values["interaction"]
+    thief = world.sign_in("minh")
+    for path in ("/authorize", "/sign-in", "/consent", "/acting-for"):
+        stolen = thief.open(f"{path}?interaction={interaction}")
+        assert (stolen.status, stolen.location) == (400, "")
+
+
+def test_a_passkey_sign_in_cannot_end_in_anothers_interaction(world: World) -> None:
+    page = world.browser().visit(world.party().begin().url)
+    interaction = page.form("/sign-in/password").values["interaction"]
+    answer = world.browser().use_passkey(world.person("minh").passkey, interaction)
+    assert answer.status == 400
+    assert "location" not in as_json(answer)

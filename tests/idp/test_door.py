@@ -1,0 +1,120 @@
+"""The hot door and Flask's own views give the same answers."""
+
+import re
+
+import httpx
+import pytest
+
+from idp.door import Door
+from tests.support.browser import InProcess
+from tests.support.relying_party import basic
+from tests.support.world import World
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def both(world: World, method: str, path: str, **request: object) -> list[httpx.Response]:
+    """Send the same through the door and past it."""
+    door = world.app.wsgi_app
+    assert isinstance(door, Door)
+    answers = [_sent(InProcess(world.app, "127.0.0.1"), world, method, path, **request)]
+    past = InProcess(door._behind, "127.0.0.1")  # type: ignore[arg-type]
+    answers.append(_sent(past, world, method, path, **request))
+    return answers
+
+
+def _sent(
+    transport: InProcess, world: World, method: str, path: str, **request: object
+) -> httpx.Response:
+    with httpx.Client(base_url=world.issuer, transport=transport) as client:
+        return client.request(method, path, **request)  # type: ignore[arg-type]
+
+
+def shape(answer: httpx.Response) -> tuple[int, str, dict[str, str]]:
+    changing = r'sen_(at|rt|ac)_[\w-]+|"(exp|iat)":\d+|eyJ[\w.-]+|code=[\w-]+'
+    kept = {
+        name: re.sub(changing, "…", value)
+        for name, value in answer.headers.items()
+        if name not in {"vary", "set-cookie", "content-length", "date"}
+    }
+    return answer.status_code, re.sub(changing, "…", answer.text), kept
+
+
+PORTAL = {"Authorization": basic("portal", "a-test-secret-of-32-characters-xx")}
+REQUESTS = [
+    ("GET", "/jwks", {}),
+    ("GET", "/.well-known/openid-configuration", {}),
+    ("GET", "/userinfo", {}),
+    ("GET", "/userinfo", {"headers": {"Authorization": "Bearer sen_at_x"}}),
+    ("GET", "/userinfo", {"headers": {"Authorization": "Bearer é".encode()}}),
+    ("POST", "/userinfo", {"data": {"access_token": "x"}}),
+    ("POST", "/token", {"data": {"grant_type": "password"}}),
+    ("POST", "/token", {"data": {"grant_type": "refresh_token"}, "headers": PORTAL}),
+    ("POST", "/token", {"json": {}}),
+    ("POST", "/token", {"content": b"", "headers": FORM}),
+    ("POST", "/token?x=1", {"data": {"grant_type": "x"}}),
+    ("POST", "/introspect", {"data": {"token": "x"}, "headers": PORTAL}),
+    ("POST", "/introspect", {"data": {"token": "x"}}),
+    ("POST", "/revoke", {"data": {"token": "x"}, "headers": PORTAL}),
+    ("POST", "/revoke", {"data": {"token": "x", "token_type_hint": "y"}, "headers": PORTAL}),
+    ("GET", "/token", {}),
+    ("PUT", "/userinfo", {}),
+    ("GET", "/authorize", {}),
+    ("GET", "/authorize?client_id=portal", {}),
+    ("GET", "/authorize?client_id=nobody&redirect_uri=x", {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_"),
+    REQUESTS,
+    ids=[f"{m} {p} {n}" for n, (m, p, _) in enumerate(REQUESTS)],
+)
+def test_the_same_request_has_the_same_answer(
+    world: World, method: str, path: str, request_: dict[str, object]
+) -> None:
+    through, past = both(world, method, path, **request_)
+    if path.startswith("/authorize"):
+        # A page; both come from Flask, but for the reference it shows.
+        assert through.status_code == past.status_code
+        return
+    assert shape(through) == shape(past)
+
+
+def test_a_live_token_has_the_same_userinfo_and_introspection(world: World) -> None:
+    arrival = world.arrive("basic", "openid profile offline_access")
+    tokens = arrival.tokens()
+    bearer = {"Authorization": f"Bearer {tokens.access}"}
+    through, past = both(world, "GET", "/userinfo", headers=bearer)
+    assert shape(through) == shape(past)
+    header = arrival.party.authentication()[0]
+    through, past = both(
+        world, "POST", "/introspect", data={"token": tokens.access}, headers=header
+    )
+    assert shape(through) == shape(past)
+
+
+def test_a_person_who_is_signed_in_gets_the_same_redirect(world: World) -> None:
+    arrival = world.arrive("basic", "openid name")
+    attempt = arrival.party.begin("openid name")
+    path = attempt.url.removeprefix(world.issuer)
+    cookies = "; ".join(f"{c.name}={c.value}" for c in arrival.browser.client.cookies.jar)
+    through, past = both(world, "GET", path, headers={"Cookie": cookies})
+    for answer in (through, past):
+        assert arrival.party.code_from(attempt, answer.headers["Location"])
+    assert through.status_code == past.status_code == 303
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    ["", "__Host-sen_session={};", "a=b; __Host-sen_session={}; c=d", "x__Host-sen_session={}",
+     "sen_session={}", "__Host-sen_session={}0", "__Host-sen_session=0; __Host-sen_session={}"],
+)  # fmt: skip
+def test_both_read_the_cookie_alike(world: World, cookie: str) -> None:
+    arrival = world.arrive("basic", "openid name")
+    value = arrival.browser.cookie("sen_session")
+    attempt = arrival.party.begin("openid name", prompt="none")
+    path = attempt.url.removeprefix(world.issuer)
+    through, past = both(world, "GET", path, headers={"Cookie": cookie.format(value)})
+    answers = ["code=" in answer.headers["Location"] for answer in (through, past)]
+    assert answers[0] == answers[1]

@@ -1,0 +1,140 @@
+"""A person's own pages."""
+
+import pytest
+
+from tests.support.browser import Browser, as_json
+from tests.support.phone import Phone
+from tests.support.world import World
+
+PAGES = ["/me", "/me/uses", "/me/consents", "/me/passkeys", "/me/sessions", "/me/details"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_stranger_is_sent_to_sign_in_and_back(world: World, path: str) -> None:
+    browser, person = world.browser(), world.person()
+    page = browser.open(path)
+    assert page.location == f"/sign-in?next={path}"
+    form = browser.visit(path).form("/sign-in/password")
+    page = browser.submit(form, login=person.login, password=person.password)
+    assert page.location == path
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_for_its_person(world: World, path: str) -> None:
+    assert world.sign_in().open(path).status == 200
+
+
+def test_the_log_names_the_agency_the_purpose_and_the_data(world: World) -> None:
+    arrival = world.arrive("portal", "openid name birth")
+    arrival.party.userinfo(arrival.tokens().access)
+    text = arrival.browser.open("/me/uses").text
+    for word in ("Sample service portal", "Handling your public-service request", "Date of birth",
+                 "Read your data", "You agreed"):  # fmt: skip
+        assert word in text
+
+
+def test_a_long_log_has_pages(world: World) -> None:
+    arrival = world.arrive("basic", "openid name")
+    tokens = arrival.tokens()
+    for _ in range(60):
+        arrival.party.userinfo(tokens.access)
+    first = arrival.browser.open("/me/uses")
+    assert "before=" in first.html
+    older = arrival.browser.open("/me/uses?before=13")
+    assert older.status == 200
+    assert "before=" not in older.html.split("<main")[1].replace("/language/", "")
+
+
+def test_a_session_can_be_ended_from_another_browser(world: World) -> None:
+    here, there = world.sign_in(), world.sign_in()
+    forms = [f for f in here.open("/me/sessions").forms if f.action.endswith("/end")]
+    assert len(forms) == 2
+    here.submit(here.open("/me/sessions").form("/me/sessions/end-others"))
+    assert here.open("/me").status == 200
+    assert there.open("/me").status == 303
+
+
+def test_ending_a_session_ends_its_tokens(world: World) -> None:
+    arrival = world.arrive("basic", "openid name")
+    tokens = arrival.tokens()
+    here = world.sign_in(how="passkey")
+    here.submit(here.open("/me/sessions").form("/me/sessions/end-others"))
+    assert not arrival.party.is_alive(tokens.access)
+
+
+def add_passkey(browser: Browser, phone: Phone) -> int:
+    answer = browser.call("/me/passkeys/options")
+    if answer.status != 200:
+        return answer.status
+    made = phone.register(as_json(answer)["publicKey"])
+    return browser.call("/me/passkeys", {"credential": made, "name": "second"}).status
+
+
+def test_a_second_passkey_can_be_added_and_removed(world: World) -> None:
+    browser, phone = world.sign_in(), Phone(world.issuer)
+    assert add_passkey(browser, phone) == 200
+    assert world.browser().use_passkey(phone).status == 200
+    page = browser.open("/me/passkeys")
+    form = [f for f in page.forms if f.action.endswith("/remove")][-1]
+    assert browser.submit(form).status == 200
+    assert world.browser().use_passkey(phone).status == 403
+
+
+def test_wa10_an_old_sign_in_changes_no_authenticator(world: World) -> None:
+    browser = world.sign_in()
+    page = browser.open("/me/passkeys")
+    world.tick(minutes=5, seconds=1)
+    assert add_passkey(browser, Phone(world.issuer)) == 401
+    for form in page.forms:
+        if form.action.startswith("/me/pass"):
+            answer = browser.submit(form, password="another good password")
+            assert answer.location == "/sign-in?next=/me/passkeys"
+    assert world.browser().use_passkey(world.person().passkey).status == 200
+
+
+def test_wa10_the_last_way_to_sign_in_cannot_be_removed(world: World) -> None:
+    account = world.account()
+    with world.transaction() as services:
+        services.passwords.remove(account)
+    browser = world.browser()
+    browser.use_passkey(world.person().passkey)
+    with world.transaction() as services:
+        (key,) = services.passkeys.of_account(account)
+    token = browser.open("/me/details").form("/me/details").values["csrf_token"]
+    page = browser.post(f"/me/passkeys/{key.id}/remove", {"csrf_token": token})
+    assert page.status == 409
+
+
+def test_a_password_can_be_changed_and_the_old_one_is_dead(world: World) -> None:
+    browser = world.sign_in("hoa")
+    form = browser.open("/me/passkeys").form("/me/password")
+    assert browser.submit(form, password="short").status == 422
+    assert browser.submit(form, password="quite another password").status == 200
+    old = world.browser()
+    page = old.submit(
+        old.open("/sign-in").form("/sign-in/password"), login="hoa",
+        password=world.person("hoa").password,
+    )  # fmt: skip
+    assert page.status == 401
+
+
+def test_details_can_be_changed_and_emptied(world: World) -> None:
+    browser = world.sign_in()
+    form = browser.open("/me/details").form("/me/details")
+    assert browser.submit(form, email="new@example.vn", website="").status == 200
+    values = browser.open("/me/details").form("/me/details").values
+    assert (values["email"], values["website"], values["nickname"]) == ("new@example.vn", "", "Lan")
+
+
+@pytest.mark.parametrize(
+    ("claim", "bad"),
+    [("email", "no"), ("phone_number", "12"), ("website", "http://x"), ("picture", "javascript:x"),
+     ("zoneinfo", "Mars/Base"), ("locale", "!"), ("nickname", "x" * 201)],
+)  # fmt: skip
+def test_a_bad_detail_is_told_and_nothing_is_kept(world: World, claim: str, bad: str) -> None:
+    browser = world.sign_in()
+    form = browser.open("/me/details").form("/me/details")
+    page = browser.submit(form, **{claim: bad})
+    assert page.status == 422
+    assert page.form("/me/details").values[claim] == bad
+    assert browser.open("/me/details").form("/me/details").values[claim] != bad

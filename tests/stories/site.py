@@ -1,0 +1,182 @@
+"""The product as it runs: the provider and the demo's two relying parties, each a process."""
+
+import http.client
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import update
+
+from accounts.sessions import browser_session
+from idp.database import connect
+from idp.demo.run import BANK, PORTAL
+from tests.stories.folk import Person, gather, seed_document
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 15.0
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Site:
+    """A provider with a portal and a bank, on ports of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str | None = None,
+        *,
+        issuer: str | None = None,
+        settings: dict[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.provider = issuer or f"http://localhost:{self.port}"
+        self.database_url = database_url or f"sqlite:///{folder / 'sen.db'}"
+        self.portal = replace(PORTAL, port=free_port())
+        self.bank = replace(BANK, port=free_port())
+        self._settings = settings or {}
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._people: dict[str, list[Person]] = defaultdict(list)
+        self._log_read = 0
+        self._seeds = 0
+
+    def start(self, extra_environment: dict[str, str] | None = None) -> None:
+        """Make the database, seed everybody and start the three processes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        parties = (self.portal, self.bank)
+        given = {party.client_id: secrets.token_urlsafe(32) for party in parties}
+        registered = [party.registration_at_provider(given[party.client_id]) for party in parties]
+        self._sen("init")
+        self._seed({"relying_parties": registered, **self._invite()})
+        self._run("provider", "idp.cli", "serve", "--bind", f"127.0.0.1:{self.port}")
+        for party in parties:
+            document = party.own_registration(self.provider, given[party.client_id])
+            path = self.folder / f"{party.look}.json"
+            path.write_text(json.dumps(document), "utf-8")
+            self._run(party.look, "idp.demo.relying_party", str(path), more=extra_environment)
+        for port in (self.port, self.portal.port, self.bank.port):
+            self._wait_for(port)
+
+    def stop(self) -> None:
+        """End the processes that were started here."""
+        for child in self._children:
+            child.terminate()
+        for child in self._children:
+            try:
+                child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def person(self, role: str) -> Person:
+        """Return somebody of the role whom no story has met yet."""
+        if not self._people[role]:
+            self._seed(self._invite())
+        return self._people[role].pop()
+
+    def faults(self) -> list[str]:
+        """Return what the provider logged as a fault of its own since the last asking."""
+        with (self.folder / "provider.log").open("rb") as log:
+            log.seek(self._log_read)
+            new = log.read()
+        self._log_read += len(new)
+        lines = new.decode("utf-8", "replace").splitlines()
+        return [line for line in lines if '"level": "error"' in line or "Traceback" in line]
+
+    def let_sessions_lie_idle(self) -> None:
+        """Set the last use of every browser session to an hour ago."""
+        self._age(last_seen_at=datetime.now(UTC) - timedelta(hours=1))
+
+    def let_sign_ins_grow_old(self) -> None:
+        """Set every session's authentication to ten minutes ago; it stays in use."""
+        self._age(authenticated_at=datetime.now(UTC) - timedelta(minutes=10))
+
+    def _age(self, **values: datetime) -> None:
+        engine = connect(self.database_url)
+        try:
+            with engine.begin() as db:
+                db.execute(update(browser_session).values(**values))
+        finally:
+            engine.dispose()
+
+    def _invite(self) -> dict[str, Any]:
+        people = gather()
+        for role, group in people.items():
+            self._people[role].extend(group)
+        return seed_document(people)
+
+    def _seed(self, document: dict[str, Any]) -> None:
+        self._seeds += 1
+        path = self.folder / f"seed-{self._seeds}.json"
+        path.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
+        self._sen("seed", str(path))
+
+    def _sen(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "idp.cli", *arguments],
+            cwd=ROOT,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"sen {arguments[0]}: {done.stderr}"
+
+    def _run(self, name: str, *module: str, more: dict[str, str] | None = None) -> None:
+        # A session of its own: Ctrl-C in the terminal is for the tests, which then stop the site.
+        with (self.folder / f"{name}.log").open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env={**self._environment(), **(more or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._children.append(child)
+
+    def _wait_for(self, port: int) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not _is_ready(port):
+            ended = [child.args for child in self._children if child.poll() is not None]
+            assert not ended, f"ended by itself: {ended}, see {self.folder}"
+            assert time.monotonic() < deadline, f"port {port} did not answer, see {self.folder}"
+            time.sleep(0.05)
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SEN_")}
+        return {
+            **kept,
+            "SEN_DATA_DIR": str(self.folder),
+            "SEN_ISSUER": self.provider,
+            "SEN_DATABASE_URL": self.database_url,
+            **self._settings,
+        }
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": f"localhost:{port}"})
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,160 @@
+"""Every page in both languages: WCAG 2.2 AA by axe-core, small screens, and a picture to look at."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.stories.site import Site
+from tests.stories.telling import in_both_languages
+from tests.stories.visit import Visit
+
+pytestmark = in_both_languages
+
+
+def test_public_pages_are_accessible(site: Site, visit: Visit) -> None:
+    for status in (400, 404):
+        visit.tolerate_status(status)
+    for name, path in (
+        ("home", "/"),
+        ("about", "/about"),
+        ("signed-out", "/signed-out"),
+        ("error-not-found", "/nowhere"),
+        ("error-gone", "/sign-in?interaction=nobody-knows"),
+        ("error-invalid", "/authorize?client_id=nobody"),
+    ):
+        visit.go(path)
+        visit.look(name)
+
+
+def test_sign_in_pages_are_accessible(site: Site, visit: Visit) -> None:
+    citizen = site.person("passkey")
+    visit.tolerate_status(401)
+    visit.go("/sign-in")
+    visit.look("sign-in")
+    visit.begin(site.portal)
+    visit.look("sign-in-for-portal")
+    visit.give_password(citizen, "bốn lá sen khô")
+    visit.look("sign-in-wrong")
+    visit.take_authenticator(citizen)
+    visit.begin(site.portal)
+    visit.use_passkey()
+    visit.is_on("/consent")
+    visit.look("consent")
+    visit.ask(site.portal, prompt="login")
+    visit.look("sign-in-again")
+
+    visit.go("/me/passkeys")
+    visit.fill(new_password=citizen.password)
+    visit.press("password-submit")
+    visit.go("/logout")
+    visit.look("logout")
+    visit.press("logout-confirm")
+    visit.go("/sign-in")
+    visit.give_password(citizen)
+    visit.is_on("/me")
+    visit.ask(site.bank, acr_values="urn:vn:eid:aal:2")
+    visit.look("sign-in-step-up")
+    visit.refuse_on_device()
+    visit.use_passkey()
+    expect(visit.page.locator("#passkey-status.sen-status--error")).to_be_visible()
+    visit.look("sign-in-refused-on-device")
+
+
+def test_activation_pages_are_accessible(site: Site, visit: Visit) -> None:
+    citizen = site.person("newcomer")
+    for status in (401, 422):
+        visit.tolerate_status(status)
+    visit.begin(site.portal)
+    visit.page.locator("main a[href^='/activate']").click()
+    visit.look("activate")
+    visit.fill(login=citizen.login, activation_code="SAI-MA-ROI")
+    visit.press("activate-submit")
+    visit.look("activate-wrong")
+    visit.enter_code(citizen)
+    visit.look("enrol")
+    visit.fill(new_password="sen")
+    visit.press("password-submit")
+    visit.look("enrol-password-short")
+    visit.take_authenticator()
+    visit.press("passkey-create")
+    expect(visit.page.locator("#enrol-continue")).to_be_visible()
+    visit.fill(new_password=citizen.password)
+    visit.press("password-submit")
+    expect(visit.page.locator(".sen-step--done")).to_have_count(2)
+    visit.look("enrol-done")
+
+
+def test_acting_for_pages_are_accessible(site: Site, visit: Visit) -> None:
+    director, page = site.person("director"), visit.page
+    visit.tolerate_status(422)
+    visit.take_authenticator(director)
+    visit.begin(site.portal)
+    visit.use_passkey()
+    visit.is_on("/acting-for")
+    visit.look("acting-for")
+    visit.press("acting-submit")
+    visit.look("acting-for-nothing-chosen")
+    page.locator("label[for=acting-1]").click()
+    visit.press("acting-submit")
+    visit.is_on("/consent")
+    visit.look("consent-acting-for")
+    visit.decide()
+    visit.is_at(site.portal)
+    visit.look("portal-acting-for")
+    visit.go("/me/uses")
+    visit.look("uses-acting-for")
+    page.locator(".sen-views a", has_text=director.company).click()
+    visit.look("uses-of-company")
+    visit.go("/me/consents")
+    visit.look("consents-acting-for")
+
+
+def test_own_pages_are_accessible_when_nothing_has_happened(site: Site, visit: Visit) -> None:
+    visit.sign_in_to_own_pages(site.person("passkey"))
+    for name in ("", "uses", "consents", "passkeys"):
+        visit.go(f"/me/{name}".rstrip("/"))
+        visit.look(f"me-{name or 'overview'}-new")
+
+
+def test_own_pages_are_accessible_when_much_has_happened(
+    site: Site, enter: Callable[..., Visit]
+) -> None:
+    citizen, visit, phone = site.person("password"), enter(), enter()
+    visit.tolerate_status(422)
+    visit.begin(site.portal)
+    visit.give_password(citizen)
+    visit.decide(optional=("email", "address"))
+    visit.is_at(site.portal)
+    visit.look("portal-signed-in")
+    visit.begin(site.bank)
+    visit.look("consent-bank")
+    visit.decide()
+    visit.is_at(site.bank)
+    visit.look("bank-signed-in")
+    phone.sign_in_to_own_pages(citizen)
+    for name in ("", "uses", "consents", "passkeys", "sessions", "details"):
+        visit.go(f"/me/{name}".rstrip("/"))
+        visit.look(f"me-{name or 'overview'}")
+
+    visit.fill(email="không phải thư", website="sen")
+    visit.press("details-save")
+    visit.look("me-details-wrong")
+    visit.go("/me/passkeys")
+    visit.fill(new_password="sen")
+    visit.press("password-submit")
+    visit.look("me-passkeys-password-short")
+    visit.go("/me/consents")
+    visit.page.locator("button[id^=withdraw-]").first.click()
+    visit.look("me-consents-withdrawn")
+
+
+def test_the_relying_parties_pages_are_accessible(site: Site, visit: Visit) -> None:
+    visit.tolerate_status(404)
+    for party in (site.portal, site.bank):
+        visit.page.goto(party.origin)
+        visit.look(f"{party.look}-home")
+    visit.page.goto(f"{site.portal.origin}/nowhere")
+    visit.look("portal-not-found")
+    visit.begin(site.portal)
+    visit.press("login-cancel")
+    visit.look("portal-declined")
