@@ -91,7 +91,7 @@ HEADERS = {
     "bearer": "Bearer x",
     "unknown": "Digest username=portal",
     "long": "Basic " + "QUFB" * 10_000,
-    "bidi": basic("‮portal", "‮"),
+    "bidi": basic("\u202eportal", "\u202e"),
 }
 
 
@@ -101,7 +101,7 @@ def test_ca02_an_odd_header_is_refused_and_breaks_nothing(world: World, header: 
     assert is_refused(answer)
 
 
-@pytest.mark.parametrize("secret", ["é", "a" * 8000, "‮", "🔑", "%", ":"])
+@pytest.mark.parametrize("secret", ["é", "a" * 8000, "\u202e", "🔑", "%", ":"])
 def test_ca02_an_odd_secret_in_the_form_is_refused(world: World, secret: str) -> None:
     assert is_refused(ask(world.party(), {"client_id": "clinic", "client_secret": secret}, {}))
 
@@ -273,7 +273,7 @@ def test_ca08_the_public_key_is_no_hmac_secret(world: World) -> None:
         {"b64": False, "crit": ["b64"]},
         {"zip": "DEF"},
     ],
-    ids=lambda header: "-".join(header),
+    ids="-".join,
 )
 def test_ca08_an_odd_header_is_refused(world: World, header: dict[str, Any]) -> None:
     bank = world.party("bank")

@@ -131,7 +131,7 @@ def test_in05_a_password_of_a_megabyte_is_refused_quickly(world: World) -> None:
     assert guess(world.browser(), "lan", "x" * 2**20).status == 413
 
 
-@pytest.mark.parametrize("password", ["x" * 2000, "\0", "é" * 1025, "", "‮", "😀" * 300])
+@pytest.mark.parametrize("password", ["x" * 2000, "\0", "é" * 1025, "", "\u202e", "😀" * 300])
 def test_in05_an_odd_password_is_just_wrong(world: World, password: str) -> None:
     assert guess(world.browser(), "lan", password).status == 401
 

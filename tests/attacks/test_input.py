@@ -134,7 +134,7 @@ def test_in02_no_json_gives_a_fault(world: World, path: str, document: str | byt
     assert time.perf_counter() - begun < 2
 
 
-@pytest.mark.parametrize("name", ["\ud800", "\0", "‮", "x" * 10_000, "", 7, None, {}, "é😀"])
+@pytest.mark.parametrize("name", ["\ud800", "\0", "\u202e", "x" * 10_000, "", 7, None, {}, "é😀"])
 def test_in01_a_passkeys_name_is_kept_as_it_is_or_refused(world: World, name: object) -> None:
     browser = world.sign_in(how="passkey")
     options = as_json(browser.call("/me/passkeys/options"))["publicKey"]

@@ -107,7 +107,7 @@ def test_ru05_a_missing_address_gets_a_page(world: World, party: str) -> None:
         {"prompt": "none"},
         {"request_uri": "https://evil.example/r"},
     ],
-    ids=lambda changes: "-".join(changes),
+    ids="-".join,
 )
 def test_ru06_another_fault_never_opens_the_way_to_a_foreign_address(
     world: World, changes: dict[str, str | None]

@@ -61,7 +61,7 @@ def test_a_decision_covers_the_same_question_and_any_smaller_one(
         {"acting_for": "somebody"},
         {"subject_id": "somebody"},
     ],
-    ids=lambda changes: "-".join(changes),
+    ids="-".join,
 )
 def test_cs04_it_covers_no_other_question(
     services: Services, asked: Asked, changes: dict[str, Any]

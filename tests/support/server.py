@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,20 +70,18 @@ class Server:
     def kill(self) -> None:
         """End every process of it at once, as a power cut would."""
         if self.process is not None:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self.process.wait()
             self.process = None
 
     def kill_a_worker(self) -> None:
+        """End the worker that has served longest; one that has just begun would look like a fault
+        that comes back at each start, and the server would give up.
+        """
         assert self.process is not None
-        workers = psutil.Process(self.process.pid).children(recursive=True)
-        serving = [
-            worker for worker in workers if "resource_tracker" not in " ".join(worker.cmdline())
-        ]
-        serving[-1].kill()
+        workers = psutil.Process(self.process.pid).children()
+        min(workers, key=lambda worker: worker.create_time()).kill()
 
     def _is_ready(self) -> bool:
         try:
