@@ -148,10 +148,10 @@ class Subjects:
         """
         text = canonical(type_, value)
         index = self._vault.blind_index(type_.value, text)
-        owner = self._owner(type_, index)
-        if owner == subject_id:
+        owners = self._owners(type_, index)
+        if subject_id in owners:
             return
-        if owner is not None and type_ is not IdentifierType.PASSPORT_NUMBER:
+        if owners and type_ is not IdentifierType.PASSPORT_NUMBER:
             raise IdentifierTakenError(type_.value)
         now = self._clock()
         self._db.execute(
@@ -178,7 +178,8 @@ class Subjects:
     def find(self, type_: IdentifierType, value: str) -> str | None:
         """Return the id of the subject that now bears this identifier, if any."""
         text = canonical(type_, value)
-        return self._owner(type_, self._vault.blind_index(type_.value, text))
+        owners = self._owners(type_, self._vault.blind_index(type_.value, text))
+        return next(iter(owners)) if len(owners) == 1 else None
 
     def find_for_sign_in(self, text: str) -> str | None:
         """Return the one person meant by what was typed into the sign-in form, if exactly one.
@@ -216,12 +217,12 @@ class Subjects:
             for row in rows
         ]
 
-    def _owner(self, type_: IdentifierType, index: bytes) -> str | None:
-        found: str | None = self._db.execute(
+    def _owners(self, type_: IdentifierType, index: bytes) -> set[str]:
+        rows = self._db.execute(
             select(identifier.c.subject_id).where(
                 identifier.c.type == type_.value,
                 identifier.c.blind_index == index,
                 identifier.c.valid_to.is_(None),
             )
-        ).scalar()
-        return found
+        )
+        return set(rows.scalars())

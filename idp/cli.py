@@ -25,7 +25,7 @@ from accounts.errors import AccountsError, SealBrokenError
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
 from idp.keys import ALGORITHMS
-from idp.oidc.relying_parties import RegistrationError
+from idp.oidc.relying_parties import SECRET_METHODS, RegistrationError
 from idp.seed import SeedError, read_seed
 from idp.services import Installation, Services
 from idp.settings import (
@@ -143,12 +143,12 @@ def relying_party_add(file: Path) -> None:
     with _told(), _transaction() as services:
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _Failure(f"{file} is not valid JSON") from error
         if not isinstance(document, dict):
             raise _Failure(f"{file} must hold one JSON object")
         method = document.get("token_endpoint_auth_method", "client_secret_basic")
-        made = method.startswith("client_secret") and not document.get("client_secret")
+        made = method in SECRET_METHODS and not document.get("client_secret")
         if made:
             document["client_secret"] = secrets.token_urlsafe(32)
         client_id = services.registrations.register(document)

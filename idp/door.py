@@ -30,6 +30,7 @@ Environ = dict[str, Any]
 WSGI = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _GREATEST_BODY = 64 * 1024
+_COOKIE_VALUE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TRACE_ID = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -43,7 +44,7 @@ class Door:
         settings = installation.settings
         self._held = _Held(installation.engine)
         prefix = "__Host-" if settings.is_secure else ""
-        self._cookie = re.compile(rf"(?:^|;\s*){prefix}sen_session=([0-9a-f]{{64}})(?:;|$)")
+        self._cookie = re.compile(rf"(?:^|;\s*){prefix}sen_session=([^;]*)")
         always = {
             **headers.fixed(is_secure=settings.is_secure),
             "Content-Security-Policy": headers.policy(),
@@ -116,7 +117,10 @@ class Door:
         Nothing but the session's last use is ever written, so no transaction spans statements.
         """
         cookie = self._cookie.search(environ.get("HTTP_COOKIE", ""))
-        if cookie is None or b"client_id=" not in request.query:
+        # The first of the name counts, as with Flask; a value that cannot be ours is Flask's too.
+        if cookie is None or not _COOKIE_VALUE.fullmatch(cookie.group(1)):
+            return None
+        if b"client_id=" not in request.query:
             return None
         try:
             parsed, relying_party = self._installation.request_reader.read(request)

@@ -164,7 +164,9 @@ class Services:
     def grants(self) -> Grants:
         """Grants."""
         i = self.installation
-        return Grants(self.db, i.clock, i.settings.lifetimes, self.use_log, self.held)
+        return Grants(
+            self.db, i.clock, i.settings.lifetimes, self.use_log, self.held, self.mandates
+        )
 
     @lazily
     def registrations(self) -> Registrations:

@@ -162,7 +162,7 @@ def _from_file(path: str) -> dict[str, str]:
 def _issuer(text: str) -> str:
     parts = urlsplit(text)
     if not re.fullmatch(
-        r"https?://([a-z0-9.\-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?/?.*", text, re.ASCII
+        r"https?://([a-z0-9.\-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/.*)?", text, re.ASCII
     ):
         raise SettingsError(
             f"SEN_ISSUER={text!r} must be an http or https URL with a lower-case host, "

@@ -30,6 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.account import AccountState, account, account_lock
 from accounts.attributes import HeldAttributes, held_attributes
+from accounts.mandates import Mandates
 from accounts.schema import Clock, UTCDateTime, metadata
 from accounts.sessions import browser_session
 from accounts.statements import Statement
@@ -195,12 +196,14 @@ class Grants:
         lifetimes: Lifetimes,
         use_log: UseLog,
         held: HeldAttributes,
+        mandates: Mandates,
     ) -> None:
         self._db = db
         self._clock = clock
         self._lifetimes = lifetimes
         self._use_log = use_log
         self._held = held
+        self._mandates = mandates
 
     def redeem(self, code: AuthorizationCode) -> Grant:
         """Spend the code and return the grant it becomes.
@@ -219,7 +222,7 @@ class Grants:
                 "year": now.year,
             },
         )
-        if standing is None:
+        if standing is None or not self._may_act(code.mandate_id, code.subject_id):
             if self.find(code.grant_id) is not None:
                 self.revoke(code.grant_id)
             raise CodeVoidError
@@ -254,7 +257,11 @@ class Grants:
 
     def is_live(self, grant: Grant) -> bool:
         """True while the grant is neither revoked nor expired."""
-        return grant.revoked_at is None and self._clock() < grant.expires_at
+        return (
+            grant.revoked_at is None
+            and self._clock() < grant.expires_at
+            and self._may_act(grant.mandate_id, grant.subject_id)
+        )
 
     def may_refresh(self, grant: Grant) -> bool:
         """True while a refresh token of the grant may still be used."""
@@ -330,6 +337,10 @@ class Grants:
         return self._db.execute(
             delete(oauth_grant).where(oauth_grant.c.expires_at <= before)
         ).rowcount
+
+    def _may_act(self, mandate_id: str | None, agent_id: str) -> bool:
+        """True when the person acts for herself, or by a mandate that is still in force."""
+        return mandate_id is None or self._mandates.find_in_force(mandate_id, agent_id) is not None
 
     def _adopt(self, subject_id: str, row: Any) -> None:
         self._use_log.adopt(subject_id, chain_of(row))

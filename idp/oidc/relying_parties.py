@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import jwt
 from sqlalchemy import JSON, Column, Connection, Engine, String, Table, insert, select, update
 
 from accounts.attributes import SCOPES
@@ -364,11 +365,17 @@ def _check_jwks(jwks: object) -> None:
     if not isinstance(keys, list) or not 1 <= len(keys) <= 20:
         raise RegistrationError("jwks", "must be a JWK Set of 1 to 20 keys")
     kids = [key.get("kid") for key in keys if isinstance(key, dict)]
+    if not all(kid is None or isinstance(kid, str) for kid in kids):
+        raise RegistrationError("jwks", "a kid is a text")
     if len(kids) != len(keys) or len(set(kids)) != len(kids):
         raise RegistrationError("jwks", "each key needs a kid of its own")
     for key in keys:
         if key.get("kty") not in {"RSA", "EC", "OKP"} or {"d", "p", "q", "k"} & set(key):
             raise RegistrationError("jwks", "may hold public keys only")
+        try:
+            jwt.PyJWK(key)
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+            raise RegistrationError("jwks", "holds a key that cannot be read") from error
 
 
 def _check_uri(member: str, uri: str, *, native: bool) -> None:
@@ -388,6 +395,8 @@ def _check_web_uri(member: str, uri: str) -> None:
         host, _port = parts.hostname, parts.port
     except ValueError as error:
         raise RegistrationError(member, "is not a URI") from error
+    if not re.fullmatch(r"[A-Za-z0-9.\-]+|[0-9a-fA-F:]+", host or "", re.ASCII):
+        raise RegistrationError(member, "names no single host")
     if parts.fragment or "#" in uri or not host or parts.username is not None or "\\" in uri:
         raise RegistrationError(member, "must be a plain URI without fragment or user")
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)):
