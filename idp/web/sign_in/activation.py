@@ -60,7 +60,7 @@ def passkey_create() -> flask.Response:
     if document is None:
         return errors.problem("invalid_request")
     try:
-        _spend_code(account)
+        _spend_code(session, account)
         person.create_passkey(account, document)
     except PasskeyRefusedError as error:
         transaction.undo()
@@ -76,7 +76,7 @@ def passkey_create() -> flask.Response:
 @blueprint.post("/activate/password")
 def set_password() -> flask.Response:
     """Keep a password."""
-    _session, account = _activating()
+    session, account = _activating()
     interaction_id = flask.request.form.get("interaction", "")
     transaction.release()
     try:
@@ -84,7 +84,7 @@ def set_password() -> flask.Response:
     except PasswordUnsuitableError as error:
         told = errors.message(error.code)
         return flask.Response(_authenticators_page(account, interaction_id, told), 422)
-    _spend_code(account)
+    _spend_code(session, account)
     context.services().passwords.set(account.id, hashed)
     return journey.see_other(journey.step_href("/activate/authenticators", interaction_id))
 
@@ -116,16 +116,18 @@ def _has_authenticator(account: Account) -> bool:
     return services.passkeys.count(account.id) > 0 or bool(services.passwords.find(account.id))
 
 
-def _spend_code(account: Account) -> None:
-    """Spend the code with the first authenticator; who comes second must know one of the first's.
+def _spend_code(session: BrowserSession, account: Account) -> None:
+    """Spend the code with the first authenticator; whoever else had begun with it is signed out.
 
     Raises:
         PasskeyRefusedError: somebody else used the code meanwhile.
     """
-    if not _has_authenticator(account) and not context.services().accounts.spend_activation_code(
-        account.id
-    ):
+    if _has_authenticator(account):
+        return
+    services = context.services()
+    if not services.accounts.spend_activation_code(account.id):
         raise PasskeyRefusedError("activation-code-spent")
+    services.sessions.end_all(account.id, but=session.id)
 
 
 def _code_page(under_way: journey.Journey | None, login: str, error: str | None) -> str:
