@@ -123,7 +123,7 @@ def _language_links() -> list[dict[str, object]]:
 def _page_to_return_to() -> str:
     """Return the page to show again in another language: one that can be fetched with GET."""
     request = flask.request
-    if not request.query_string.isascii():
+    if not request.query_string.isascii() or request.mimetype == "multipart/form-data":
         return "/"
     if request.method == "GET":
         return request.full_path.rstrip("?")

@@ -68,6 +68,9 @@ def install(app: flask.Flask) -> None:
         request = flask.request
         if request.method not in {"POST", "PUT", "PATCH", "DELETE"}:
             return None
+        if request.mimetype == "multipart/form-data":
+            # No form of ours sends files, and taking parts apart is costly.
+            flask.abort(415)
         if request.endpoint is None or request.endpoint in _FOREIGN_POSTS:
             return None
         if request.is_json:
