@@ -63,8 +63,8 @@ def init() -> None:
         if not path.exists():
             _write_secret(path)
             click.echo(f"made the secret {path}; keep a copy in a safe place")
-        installation = Installation(read_settings())
-        _prepare(installation)
+        with _installation() as installation:
+            _prepare(installation)
         click.echo(f"ready: {installation.settings.issuer}")
 
 

@@ -83,6 +83,10 @@ class Door:
         start_response(_STATUS[answer.status], [*answer.headers.items(), *self._always])
         return [answer.body]
 
+    def close(self) -> None:
+        """Give back the connections that the calling thread keeps; the next request takes new ones."""
+        self._held.close()
+
     def _discovery(self, _request: wire.Request, _environ: Environ, _id: str) -> wire.Response:
         return endpoints.discovery(self._installation.settings.issuer)
 
@@ -169,6 +173,12 @@ class _Held(threading.local):
         if kept is None:
             kept = self._kept["single"] = for_single_statements(self._engine).connect()
         return kept
+
+    def close(self) -> None:
+        """Give the connections back to the pool."""
+        for kept in self._kept.values():
+            kept.close()
+        self._kept.clear()
 
     def drop(self) -> None:
         """Give the connections up after an error; the next request begins with fresh ones."""

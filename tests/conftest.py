@@ -98,10 +98,7 @@ def app(installation: Installation, bytecode: FileSystemBytecodeCache) -> Iterat
     # A server's threads keep these for as long as it runs.
     door = made.wsgi_app
     assert isinstance(door, Door)
-    for kept in door._held._kept.values():
-        if not kept.closed and not kept.invalidated:
-            kept.rollback()
-            kept.close()
+    door.close()
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ def test_the_request_may_come_by_post(arrival: Arrival, hint: str) -> None:
     page = arrival.browser.post(
         "/logout", {"id_token_hint": hint, "post_logout_redirect_uri": BYE, "state": "s"}
     )
+    page = arrival.browser.follow(page)
     assert page.location == f"{BYE}?state=s"
     assert not is_signed_in(arrival.browser)
 
