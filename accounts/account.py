@@ -204,6 +204,8 @@ class Accounts:
 
     def lock(self, account_id: str, reason: LockReason) -> None:
         """Add a lock reason; the same one twice is one reason."""
+        # Whoever is being given tokens for the account right now comes first, or sees the lock.
+        self._db.execute(select(account.c.id).where(account.c.id == account_id).with_for_update())
         locks = account_lock.c
         present = self._db.execute(
             select(locks.reason).where(locks.account_id == account_id, locks.reason == reason.value)

@@ -173,6 +173,7 @@ class BrowserSessions:
                 update(browser_session)
                 .where(browser_session.c.id == row.id)
                 .values(last_seen_at=now)
+                .execution_options(whole=True)
             )
         return _session(row)
 

@@ -20,10 +20,15 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    Column,
+    ColumnElement,
     Connection,
     Integer,
     LargeBinary,
     String,
+    Text,
+    bindparam,
+    cast,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
@@ -32,6 +37,28 @@ from sqlalchemy.types import TypeEngine
 from accounts.schema import UTCDateTime
 
 Core = ClauseElement | Callable[[str], ClauseElement]
+
+
+STANDS_ALONE = "statements_alone"
+"""The execution option of connections on which each statement is a transaction of its own."""
+
+
+class NeedsTransactionError(Exception):
+    """A statement that must not be a transaction of its own was about to become one."""
+
+
+def stands_alone(db: Connection) -> bool:
+    """True when each statement on the connection is a transaction of its own."""
+    return bool(db.get_execution_options().get(STANDS_ALONE))
+
+
+def given(column: Column[Any], prefix: str = "") -> ColumnElement[Any]:
+    """Return a parameter of the column's name and type, for the list of a SELECT.
+
+    Texts are of no length there: a cast to VARCHAR(n) would cut what is longer, in silence.
+    """
+    type_ = Text() if isinstance(column.type, String) else column.type
+    return cast(bindparam(f"{prefix}{column.name}", type_=type_), type_)
 
 
 class _Compiled(Protocol):
@@ -43,11 +70,15 @@ class _Compiled(Protocol):
 class Statement:
     """One statement, run within the transaction of the connection it is given.
 
-    ``core`` may be a function from the dialect's name to a statement, where dialects differ.
+    ``core`` may be a function from the dialect's name to a statement, where dialects differ. One
+    that writes runs on a connection without transactions only if it says that it is ``whole``:
+    a unit of work in itself.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, *, whole: bool = False) -> None:
         self._core = core
+        self._whole = whole
+        self._writes = False
         self._compiled: dict[str, _Compiled] = {}
 
     def first(self, db: Connection, parameters: Mapping[str, Any]) -> Any:
@@ -70,8 +101,11 @@ class Statement:
         found = self._compiled.get(name)
         if found is None:
             core = self._core(name) if callable(self._core) else self._core
+            self._writes = bool(getattr(core, "is_dml", False))
             made = _OnPostgreSQL if name == "postgresql" else _OnSQLite
             found = self._compiled[name] = made(core, db)
+        if self._writes and not self._whole and stands_alone(db):
+            raise NeedsTransactionError
         return found
 
 

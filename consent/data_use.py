@@ -6,17 +6,20 @@ attribute names, never values, addresses or free text.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     Boolean,
     Column,
     Connection,
     ForeignKey,
     Index,
+    Insert,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -27,12 +30,14 @@ from sqlalchemy import (
     bindparam,
     insert,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
-from accounts.statements import Statement
+from accounts.statements import NeedsTransactionError, Statement, given, stands_alone
 from accounts.vault import Vault
 from consent.ledger import chain, commitment
 
@@ -208,8 +213,45 @@ _append_and_advance = Statement(
 )
 
 
+class Condition:
+    """What must hold for an entry that is written by a statement of its own.
+
+    ``holds`` gives one row if it does, and may itself write what the entry stands for; all of the
+    statement is done, or nothing.
+    """
+
+    def __init__(self, holds: CTE, *, writes: bool) -> None:
+        self.writes = writes
+        self.append = Statement(_append_if(holds), whole=True)
+
+
+def _append_if(holds: CTE) -> Insert:
+    """Return the statement that appends an entry where ``holds`` has a row and the chain's length
+    is still what was read.
+
+    When another writer was faster, the entry's position is taken and the statement fails as a
+    whole. The chain's row is locked before the entry is written, as in a transaction with locks.
+    """
+    advanced = (
+        _advance.where(
+            subject_chain.c.length == bindparam("entry_position", type_=Integer) - 1,
+            select(holds).exists(),
+        )
+        .returning(subject_chain.c.subject_id)
+        .cte("advanced")
+    )
+    values = [given(column, "entry_") for column in data_use.c]
+    source = select(*values).select_from(holds.outerjoin(advanced, true()))
+    return insert(data_use).from_select([column.name for column in data_use.c], source)
+
+
 class UseLog:
-    """The log of uses, one chain a subject."""
+    """The log of uses, one chain a subject.
+
+    On a connection without transactions (``accounts.statements.stands_alone``) one entry can be
+    written, by one statement that also judges ``only_if``; anything more raises
+    ``NeedsTransactionError``, and the caller starts again in a transaction.
+    """
 
     def __init__(self, db: Connection, clock: Clock, chance: Chance, vault: Vault) -> None:
         self._db = db
@@ -217,6 +259,18 @@ class UseLog:
         self._chance = chance
         self._vault = vault
         self._chains: dict[str, Chain] = {}
+        self._condition: tuple[Condition, Mapping[str, Any]] | None = None
+
+    def only_if(self, condition: Condition, values: Mapping[str, Any]) -> None:
+        """Let the entry stand alone: written in one statement, if the condition holds then."""
+        self._condition = condition, values
+
+    def settle(self) -> None:
+        """Raise ``NeedsTransactionError`` if something was to be written along with an entry that
+        was never made.
+        """
+        if self._condition is not None and self._condition[0].writes:
+            raise NeedsTransactionError
 
     def adopt(self, subject_id: str, chain: Chain) -> None:
         """Take a chain that was read under its lock in this transaction with other rows."""
@@ -260,11 +314,26 @@ class UseLog:
             "entry_commitment": bound,
             "new_head": head,
         }
-        if self._db.dialect.name != "postgresql":
-            _append_first.change(self._db, values)
-        _append_and_advance.change(self._db, values)
+        if stands_alone(self._db):
+            self._append_alone(use, values)
+        else:
+            if self._db.dialect.name != "postgresql":
+                _append_first.change(self._db, values)
+            _append_and_advance.change(self._db, values)
         self._chains[use.subject_id] = Chain(position, head, at, sealed_key)
         return entry_id
+
+    def _append_alone(self, use: Use, values: Mapping[str, Any]) -> None:
+        if self._condition is None or use.grant_id is None:
+            raise NeedsTransactionError
+        condition, more = self._condition
+        self._condition = None
+        try:
+            if condition.append.change(self._db, {**more, **values}) != 1:
+                raise NeedsTransactionError
+        except IntegrityError as error:
+            # Somebody else wrote first; with locks, and in turn, all will be judged anew.
+            raise NeedsTransactionError from error
 
     def of_subject(
         self, subject_id: str, *, before: int | None = None, limit: int = 50

@@ -32,6 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.statements import Statement
+from accounts.subject import subject
 from consent.errors import NotAskedError
 from consent.purposes import purpose as purpose_of
 
@@ -205,6 +206,7 @@ class Consents:
         picked = frozenset(chosen)
         if not picked.issubset(asked.optional):
             raise NotAskedError
+        self._await_turn(asked.subject_id)
         now = self._clock()
         purpose = purpose_of(asked.purpose)
         replaced = self._supersede(asked, now)
@@ -232,6 +234,12 @@ class Consents:
             )
         )
         return self.consent(consent_id)
+
+    def _await_turn(self, subject_id: str) -> None:
+        """Let one subject's decisions happen one after the other: two tabs may agree at once."""
+        self._db.execute(
+            select(subject.c.id).where(subject.c.id == subject_id).with_for_update(key_share=True)
+        )
 
     def consent(self, consent_id: str) -> Consent:
         """Return the consent; the id must exist."""

@@ -10,6 +10,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
+from accounts.statements import STANDS_ALONE, NeedsTransactionError
+
 _MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 # Any number will do, as long as nothing else in the database uses it as an advisory lock.
 _MIGRATION_LOCK = 7_305_162_114
@@ -66,7 +68,7 @@ def _queue_writers(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        if options.get("statements_alone"):
+        if options.get(STANDS_ALONE):
             return
         if options.get("reads_only"):
             connection.exec_driver_sql("BEGIN")
@@ -111,10 +113,23 @@ def for_reading(engine: Engine) -> Engine:
 
 
 def for_single_statements(engine: Engine) -> Engine:
-    """Return the same engine with each statement a transaction of its own: no BEGIN, no COMMIT."""
-    if engine.dialect.name == "sqlite":
-        return engine.execution_options(statements_alone=True)
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
+    """Return the same engine with each statement a transaction of its own: no BEGIN, no COMMIT.
+
+    On its connections, a statement that writes raises ``NeedsTransactionError`` unless it is marked
+    as a unit of work in itself (``whole``), so nothing is ever half done.
+    """
+    alone = engine.execution_options(**{STANDS_ALONE: True})
+    if engine.dialect.name != "sqlite":
+        alone = alone.execution_options(isolation_level="AUTOCOMMIT")
+
+    @event.listens_for(alone, "before_execute")
+    def refuse_parts(
+        _db: Connection, statement: Any, _many: object, _one: object, options: Any
+    ) -> None:
+        if getattr(statement, "is_dml", False) and not options.get("whole"):
+            raise NeedsTransactionError
+
+    return alone
 
 
 def upgrade(engine: Engine) -> None:

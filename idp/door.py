@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from accounts.statements import commit
+from accounts.statements import NeedsTransactionError, commit
 from idp.database import for_single_statements
 from idp.login.flow import Respond
 from idp.oidc import endpoints, wire
@@ -96,10 +96,25 @@ class Door:
     def _using(
         self, endpoint: Callable[[Any, wire.Request], wire.Response]
     ) -> Callable[[wire.Request, Environ, str], wire.Response]:
-        """Run an endpoint in a transaction by the same rule as ``idp.web.transaction``."""
+        """Run an endpoint in a transaction by the same rule as ``idp.web.transaction``.
+
+        Where the database can do the endpoint's whole work in one statement, that is tried first:
+        no locks between statements, and half the round trips. An assertion is spent by a statement
+        of its own, so it needs the transaction anyway.
+        """
+        one_will_do = self._installation.engine.dialect.name == "postgresql"
 
         def run(request: wire.Request, environ: Environ, correlation: str) -> wire.Response:
             try:
+                if one_will_do and b"client_assertion" not in request.body:
+                    services = self._services(self._held.single(), environ, correlation)
+                    try:
+                        answer = endpoint(services.provider, request)
+                        services.use_log.settle()
+                    except NeedsTransactionError:
+                        pass
+                    else:
+                        return answer
                 db = self._held.transactional()
                 answer = endpoint(self._services(db, environ, correlation).provider, request)
                 if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:

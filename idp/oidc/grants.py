@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    insert,
     select,
     update,
 )
@@ -33,10 +34,11 @@ from accounts.attributes import HeldAttributes, held_attributes
 from accounts.mandates import Mandates
 from accounts.schema import Clock, UTCDateTime, metadata
 from accounts.sessions import browser_session
-from accounts.statements import Statement
+from accounts.statements import NeedsTransactionError, Statement, given, stands_alone
 from consent.data_use import (
     CHAIN_COLUMNS,
     KEY_OF_YEAR,
+    Condition,
     UseLog,
     chain_of,
     subject_chain,
@@ -120,7 +122,21 @@ class CodeVoidError(Exception):
     """What the code stood on is gone: consent withdrawn, session ended or account locked."""
 
 
-_standing = Statement(
+_STANDS = (
+    consent.c.id == bindparam("consent"),
+    consent.c.state == ConsentState.ACTIVE.value,
+    consent.c.valid_until > bindparam("now", type_=UTCDateTime),
+    browser_session.c.ended_at.is_(None),
+    account.c.state == AccountState.ACTIVE.value,
+    ~select(account_lock.c.account_id).where(account_lock.c.account_id == account.c.id).exists(),
+)
+"""What a code must still stand on: consent, session and account."""
+
+_CONSENTED = consent.join(
+    browser_session, browser_session.c.id == bindparam("session", type_=String)
+).join(account, account.c.id == browser_session.c.account_id)
+
+_standing_now = (
     select(
         consent.c.attributes,
         consent.c.purpose,
@@ -132,26 +148,21 @@ _standing = Statement(
         held_attributes.c.sealed.label("held"),
         *CHAIN_COLUMNS,
     )
-    .select_from(consent)
-    .join(browser_session, browser_session.c.id == bindparam("session"))
-    .join(account, account.c.id == browser_session.c.account_id)
+    .select_from(_CONSENTED)
     .join(subject_chain, subject_chain.c.subject_id == account.c.subject_id)
     .outerjoin(subject_key, KEY_OF_YEAR)
     .outerjoin(held_attributes, held_attributes.c.subject_id == account.c.subject_id)
-    .where(
-        consent.c.id == bindparam("consent"),
-        consent.c.state == ConsentState.ACTIVE.value,
-        consent.c.valid_until > bindparam("now", type_=UTCDateTime),
-        browser_session.c.ended_at.is_(None),
-        account.c.state == AccountState.ACTIVE.value,
-        ~select(account_lock.c.account_id)
-        .where(account_lock.c.account_id == account.c.id)
-        .exists(),
-    )
-    # Withdrawal, sign-out and locking wait for us, or we for them: never in between.
-    .with_for_update(of=[consent, browser_session, account, subject_chain], key_share=True)
+    .where(*_STANDS)
 )
-_live = Statement(
+# Withdrawal, sign-out and locking wait for us, or we for them: never in between. Everybody locks in
+# this order: account, session, consent, grant, chain.
+_standing = Statement(
+    _standing_now.with_for_update(
+        of=[account, browser_session, consent, subject_chain], key_share=True
+    )
+)
+_standing_unlocked = Statement(_standing_now)
+_live_now = (
     select(
         oauth_grant,
         account.c.kind.label("account_kind"),
@@ -164,8 +175,9 @@ _live = Statement(
     .outerjoin(subject_key, KEY_OF_YEAR)
     .outerjoin(held_attributes, held_attributes.c.subject_id == oauth_grant.c.subject_id)
     .where(oauth_grant.c.id == bindparam("which"))
-    .with_for_update(of=[oauth_grant, subject_chain], key_share=True)
 )
+_live = Statement(_live_now.with_for_update(of=[oauth_grant, subject_chain], key_share=True))
+_live_unlocked = Statement(_live_now)
 _rotate = Statement(
     update(oauth_grant)
     .where(
@@ -185,9 +197,47 @@ _spend = Statement(
     )
 )
 
+# The same on a connection without transactions: judged, and written, with the entry.
+_IF_LIVE = Condition(
+    select(oauth_grant.c.id)
+    .where(oauth_grant.c.id == bindparam("which"), oauth_grant.c.revoked_at.is_(None))
+    .cte("holds"),
+    writes=False,
+)
+_IF_ROTATED = Condition(
+    update(oauth_grant)
+    .where(
+        oauth_grant.c.id == bindparam("which"),
+        oauth_grant.c.refresh_counter == bindparam("counter"),
+        oauth_grant.c.revoked_at.is_(None),
+    )
+    .values(refresh_counter=bindparam("next"), refreshed_at=bindparam("now", type_=UTCDateTime))
+    .returning(oauth_grant.c.id)
+    .cte("holds"),
+    writes=True,
+)
+_IF_SPENT = Condition(
+    insert(oauth_grant)
+    .from_select(
+        [column.name for column in oauth_grant.c],
+        select(*(given(column) for column in oauth_grant.c))
+        .select_from(_CONSENTED)
+        .where(*_STANDS)
+        .with_for_update(of=[account, browser_session, consent], read=True),
+    )
+    .returning(oauth_grant.c.id)
+    .cte("holds"),
+    writes=True,
+)
+
 
 class Grants:
-    """All grants."""
+    """All grants.
+
+    On a connection without transactions nothing is locked: what was read is judged again by the
+    statement that writes the release's entry (``UseLog.only_if``), and whatever that cannot do
+    raises ``NeedsTransactionError``.
+    """
 
     def __init__(
         self,
@@ -213,21 +263,20 @@ class Grants:
             CodeVoidError: the consent, session or account it stood on no longer stands.
         """
         now = self._clock()
-        standing = _standing.first(
-            self._db,
-            {
-                "consent": code.consent_id,
-                "session": code.session_id,
-                "now": now,
-                "year": now.year,
-            },
-        )
+        on = {"consent": code.consent_id, "session": code.session_id, "now": now}
+        alone = stands_alone(self._db)
+        statement = _standing_unlocked if alone else _standing
+        standing = statement.first(self._db, {**on, "year": now.year})
+        if alone and (standing is None or code.mandate_id is not None):
+            raise NeedsTransactionError
         if standing is None or not self._may_act(code.mandate_id, code.subject_id):
             if self.find(code.grant_id) is not None:
                 self.revoke(code.grant_id)
             raise CodeVoidError
         values = self._values(code, standing, now)
-        if _spend.first(self._db, values) is None:
+        if alone:
+            self._use_log.only_if(_IF_SPENT, {**on, **values})
+        elif _spend.first(self._db, values) is None:
             self.revoke(code.grant_id)
             raise CodeSpentError
         self._adopt(code.subject_id, standing)
@@ -244,9 +293,15 @@ class Grants:
 
         What a release will need is read along, so that it costs no further round trip.
         """
-        row = _live.first(self._db, {"which": grant_id, "year": self._clock().year})
+        alone = stands_alone(self._db)
+        statement = _live_unlocked if alone else _live
+        row = statement.first(self._db, {"which": grant_id, "year": self._clock().year})
         if row is None:
             return None
+        if alone:
+            if row.mandate_id is not None:
+                raise NeedsTransactionError
+            self._use_log.only_if(_IF_LIVE, {"which": grant_id})
         self._adopt(row.subject_id, row)
         return _grant(row)
 
@@ -273,11 +328,16 @@ class Grants:
 
     def rotate(self, grant_id: str, counter: int) -> bool:
         """Count one refresh, if nobody counted it before; one UPDATE decides."""
-        rotated = _rotate.change(
-            self._db,
-            {"which": grant_id, "counter": counter, "next": counter + 1, "now": self._clock()},
-        )
-        return rotated == 1
+        values = {
+            "which": grant_id,
+            "counter": counter,
+            "next": counter + 1,
+            "now": self._clock(),
+        }
+        if stands_alone(self._db):
+            self._use_log.only_if(_IF_ROTATED, values)
+            return True
+        return _rotate.change(self._db, values) == 1
 
     def revoke(self, grant_id: str) -> None:
         """End one grant and every token of it."""
