@@ -5,12 +5,12 @@ levels it needs and its plain name in both languages. The consent page, discover
 gate all read it.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+import orjson
 from sqlalchemy import (
     Column,
     Connection,
@@ -181,13 +181,15 @@ held_attributes = Table(
 )
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """The values one source stated of a subject, and when."""
 
     source: Source
     as_of: datetime
     values: dict[str, Value]
+
+
+_SOURCES = {source.value: source for source in Source}
 
 
 class HeldAttributes:
@@ -219,12 +221,12 @@ class HeldAttributes:
 
     def _opened(self, subject_id: str, sealed: bytes) -> dict[Source, Held]:
         plain = self._vault.open("held-attributes", sealed, context=subject_id)
-        document = cast("dict[str, dict[str, Any]]", json.loads(plain))
+        document = cast("dict[str, dict[str, Any]]", orjson.loads(plain))
         return {
-            Source(source): Held(
-                Source(source), datetime.fromtimestamp(part["as_of"], UTC), part["values"]
+            (source := _SOURCES[name]): Held(
+                source, datetime.fromtimestamp(part["as_of"], UTC), part["values"]
             )
-            for source, part in document.items()
+            for name, part in document.items()
         }
 
     def hold(self, subject_id: str, source: Source, values: dict[str, Value]) -> None:
@@ -239,7 +241,7 @@ class HeldAttributes:
         }
         sealed = self._vault.seal(
             "held-attributes",
-            json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(),
+            orjson.dumps(document),
             context=subject_id,
         )
         self._read[subject_id] = sealed

@@ -3,7 +3,6 @@
 ``accounts`` is the lowest package that stores anything, so what every table shares lives here.
 """
 
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -57,4 +56,4 @@ def new_id(now: datetime, chance: Chance) -> str:
     number = (milliseconds << 80) | int.from_bytes(chance(10), "big")
     number = number & ~(0xF000 << 64) | (0x7000 << 64)
     number = number & ~(0xC000 << 48) | (0x8000 << 48)
-    return uuid.UUID(int=number).hex
+    return f"{number:032x}"

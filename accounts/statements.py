@@ -6,13 +6,13 @@ dialects and types stay SQLAlchemy's; only the repetition is left out. See docs/
 """
 
 import hashlib
-import json
 import re
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+import orjson
 from psycopg import Error as PsycopgError
 from psycopg import errors as psycopg_errors
 from psycopg.pq import ExecStatus
@@ -291,7 +291,7 @@ def _writer(type_: TypeEngine[Any]) -> tuple[_Writer, int]:
     if isinstance(type_, Boolean):
         return lambda value: b"t" if value else b"f", 0
     if isinstance(type_, JSON):
-        return lambda value: json.dumps(value).encode(), 0
+        return orjson.dumps, 0
     if isinstance(type_, Integer):
         return lambda value: b"%d" % value, 0
     if isinstance(type_, String):
@@ -310,7 +310,7 @@ def _reader(type_: TypeEngine[Any]) -> Callable[[bytes], Any]:
     if isinstance(type_, Boolean):
         return lambda raw: raw == b"\x01"
     if isinstance(type_, JSON):
-        return json.loads
+        return orjson.loads
     if isinstance(type_, (Integer, BigInteger)):
         return lambda raw: int.from_bytes(raw, "big", signed=True)
     if isinstance(type_, String):

@@ -5,13 +5,13 @@ chain under a lock of the chain's row, so positions have no gaps and heads never
 attribute names, never values, addresses or free text.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import (
     CTE,
     Boolean,
@@ -159,8 +159,7 @@ class Summary:
     uses: int
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(NamedTuple):
     """The end of a subject's chain, read under a lock of its row."""
 
     length: int
@@ -222,15 +221,16 @@ class Condition:
 
     def __init__(self, holds: CTE, *, writes: bool) -> None:
         self.writes = writes
-        self.append = Statement(_append_if(holds), whole=True)
+        self.append = Statement(_append_if(holds, writes=writes), whole=True)
 
 
-def _append_if(holds: CTE) -> Insert:
+def _append_if(holds: CTE, *, writes: bool) -> Insert:
     """Return the statement that appends an entry where ``holds`` has a row and the chain's length
     is still what was read.
 
-    When another writer was faster, the entry's position is taken and the statement fails as a
-    whole. The chain's row is locked before the entry is written, as in a transaction with locks.
+    When another writer was faster nothing is written; where ``holds`` has written already, the
+    entry's position is taken and the statement fails as a whole. The chain's row is locked before
+    the entry is written, as in a transaction with locks.
     """
     advanced = (
         _advance.where(
@@ -241,7 +241,8 @@ def _append_if(holds: CTE) -> Insert:
         .cte("advanced")
     )
     values = [given(column, "entry_") for column in data_use.c]
-    source = select(*values).select_from(holds.outerjoin(advanced, true()))
+    origin = holds.outerjoin(advanced, true()) if writes else advanced
+    source = select(*values).select_from(origin)
     return insert(data_use).from_select([column.name for column in data_use.c], source)
 
 
@@ -301,7 +302,7 @@ class UseLog:
             "entry_channel": use.channel.value,
             "entry_outcome": use.outcome.value,
             "entry_subject_role": use.subject_role.value,
-            "entry_attributes": json.dumps(content["attributes"]),
+            "entry_attributes": orjson.dumps(content["attributes"]).decode(),
             "entry_purpose": use.purpose,
             "entry_purpose_version": use.purpose_version,
             "entry_legal_basis": use.legal_basis,
@@ -473,7 +474,7 @@ def _entry(row: Row[Any]) -> UseEntry:
         subject_id=row.subject_id,
         client_id=row.client_id,
         channel=Channel(row.channel),
-        attributes=tuple(json.loads(row.attributes)),
+        attributes=tuple(orjson.loads(row.attributes)),
         purpose=row.purpose,
         purpose_version=row.purpose_version,
         legal_basis=row.legal_basis,

@@ -22,7 +22,7 @@ def connect(url: str) -> Engine:
     """Return an engine for the URL, with the settings that durability and fairness need."""
     if url.startswith("sqlite"):
         return _sqlite(url)
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=8,
         max_overflow=8,
@@ -35,6 +35,15 @@ def connect(url: str) -> Engine:
         # back; ours are the ones that matter (accounts.statements).
         connect_args={"prepare_threshold": None, "connect_timeout": 3},
     )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # A prepared statement keeps its plan. One made while a table was still empty would read all
+        # of it for ever after, where every statement of ours has an index to go by.
+        connection.execute("SET enable_seqscan = off")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(url: str) -> Engine:

@@ -10,11 +10,14 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import jwt
+import orjson
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import get_default_algorithms
 from sqlalchemy import (
     Column,
     Connection,
@@ -176,9 +179,9 @@ class KeyRing:
         key = next(
             k for k in self._current() if k.algorithm == algorithm and k.state is KeyState.ACTIVE
         )
-        return jwt.encode(
-            claims, key.private, algorithm=algorithm, headers={"kid": key.kid, "typ": typ}
-        )
+        signed = _header(key.kid, algorithm, typ) + b"." + _spelled(orjson.dumps(claims))
+        signature = _SIGNERS[algorithm].sign(signed, key.private)
+        return (signed + b"." + _spelled(signature)).decode()
 
     def verify_own(self, token: str, *, issuer: str) -> dict[str, Any] | None:
         """Return the claims of an ID token that we signed, expired or not; None for any other."""
@@ -230,6 +233,19 @@ class KeyRing:
                     self._published = json.dumps(published, separators=(",", ":")).encode()
             self._read_at = now
         return self._keys
+
+
+_SIGNERS: dict[str, Any] = get_default_algorithms()
+
+
+@lru_cache(maxsize=64)
+def _header(kid: str, algorithm: str, typ: str) -> bytes:
+    """Return the protected header (RFC 7515 §4), the same for all that a key signs."""
+    return _spelled(orjson.dumps({"alg": algorithm, "kid": kid, "typ": typ}))
+
+
+def _spelled(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 def _generate(algorithm: str) -> PrivateKey:

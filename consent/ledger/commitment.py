@@ -2,19 +2,19 @@
 
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 _TAG = b"sen-id/use-entry/v1\x00"
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def canonical(entry: Mapping[str, Any]) -> bytes:
     """Return the entry's one spelling: compact JSON, sorted ASCII keys (RFC 8785's result for
     entries of strings, integers, lists and null).
     """
-    return _encode(entry).encode()
+    return orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
 
 
 def salt(key: bytes, entry_id: str) -> bytes:

@@ -21,7 +21,7 @@ from idp.oidc.subject import pairwise_sub
 from idp.settings import Lifetimes
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Authorization:
     """Decides and answers authorization requests."""
 

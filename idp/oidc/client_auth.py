@@ -55,7 +55,7 @@ class _Presented:
     by_header: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ClientAuthentication:
     """Authenticates relying parties."""
 

@@ -6,10 +6,11 @@ whatever restart, is one successful insert (RFC 6749 §4.1.2; security.md, case 
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import orjson
 
 from accounts.errors import SealBrokenError
 from accounts.vault import Vault
@@ -57,7 +58,6 @@ class AuthorizationCode:
 
 
 _FIELDS = tuple(field.name for field in fields(AuthorizationCode))
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Codes:
@@ -68,7 +68,7 @@ class Codes:
 
     def seal(self, code: AuthorizationCode) -> str:
         """Return the code as it goes into the redirect."""
-        plain = _encode([getattr(code, name) for name in _FIELDS]).encode()
+        plain = orjson.dumps([getattr(code, name) for name in _FIELDS])
         day = _day(datetime.fromtimestamp(code.expires_at, UTC))
         sealed = self._vault.seal(f"code/{day}", plain)
         return _PREFIX + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
@@ -92,7 +92,7 @@ class Codes:
             except SealBrokenError:
                 continue
             values: list[Any] = [
-                tuple(value) if isinstance(value, list) else value for value in json.loads(plain)
+                tuple(value) if isinstance(value, list) else value for value in orjson.loads(plain)
             ]
             code = AuthorizationCode(*values)
             return code if now.timestamp() < code.expires_at else None

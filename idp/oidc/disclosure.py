@@ -35,7 +35,7 @@ _REGISTERED_BY = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Disclosure:
     """Releases claims of one request's subjects."""
 

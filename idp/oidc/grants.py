@@ -4,12 +4,11 @@ Every way to stop a relying party (withdrawal, lock, sign-out, reuse of a code o
 marks the grant's row, so each release needs to look at this one row only.
 """
 
-import json
-from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -82,8 +81,7 @@ oauth_grant = Table(
 Index("ix_oauth_grant_expires_at", oauth_grant.c.expires_at)
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(NamedTuple):
     """A grant as it stands, with the account's kind and level."""
 
     id: str
@@ -371,11 +369,11 @@ class Grants:
             )
         ).all()
         for row in rows:
-            kept = sorted(attributes.intersection(json.loads(row.attributes)))
+            kept = sorted(attributes.intersection(orjson.loads(row.attributes)))
             self._db.execute(
                 update(oauth_grant)
                 .where(oauth_grant.c.id == row.id)
-                .values(consent_id=new_id, attributes=json.dumps(kept))
+                .values(consent_id=new_id, attributes=orjson.dumps(kept).decode())
             )
 
     def relying_parties_of_session(self, session_id: str) -> list[str]:
@@ -427,7 +425,7 @@ class Grants:
             "acting_for": code.acting_for,
             "mandate_id": code.mandate_id,
             "scope": code.scope,
-            "attributes": json.dumps(standing.attributes),
+            "attributes": orjson.dumps(standing.attributes).decode(),
             "userinfo_claims": " ".join(code.userinfo_claims),
             "id_token_claims": " ".join(code.id_token_claims),
             "purpose": standing.purpose,
@@ -459,7 +457,7 @@ def _grant(row: Any) -> Grant:
         acting_for=row.acting_for,
         mandate_id=row.mandate_id,
         scope=row.scope,
-        attributes=frozenset(json.loads(row.attributes)),
+        attributes=frozenset(orjson.loads(row.attributes)),
         userinfo_claims=tuple(row.userinfo_claims.split()),
         id_token_claims=tuple(row.id_token_claims.split()),
         purpose=row.purpose,

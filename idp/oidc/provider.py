@@ -16,7 +16,7 @@ from idp.oidc.tokens import Tokens
 from idp.settings import Lifetimes
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Provider:
     """The protocol's collaborators, made by ``idp.services`` from one database transaction."""
 

@@ -4,7 +4,7 @@ Authlib validates and dispatches; what must happen once (spending a code, rotati
 happens here first, by one conditional statement, before anything is issued.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidGrantError, OAuth2Payload
@@ -185,7 +185,7 @@ class _RefreshGrant(RefreshTokenGrant):
             audit.security_event("refresh.reused", party=grant.client_id)
             raise InvalidGrantError("the refresh token was used before")
         narrowed = " ".join(dict.fromkeys((self.request.payload.scope or "").split()))
-        advanced = replace(grant, refresh_counter=credential.counter + 1)
+        advanced = grant._replace(refresh_counter=credential.counter + 1)
         return _Redeemed(advanced, access_scope=narrowed or None)
 
     def revoke_old_credential(self, refresh_token: "_PresentedRefresh") -> None:

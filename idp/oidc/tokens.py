@@ -7,8 +7,8 @@ at each use, so revocation counts at once and no row is written per token.
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from accounts.schema import Chance
 from accounts.vault import Vault
@@ -20,8 +20,7 @@ _ID_BYTES = 16
 _SALT_BYTES = 8
 
 
-@dataclass(frozen=True)
-class AccessToken:
+class AccessToken(NamedTuple):
     """What an access token says. ``scope`` is set only where a refresh narrowed it."""
 
     grant_id: str
@@ -29,8 +28,7 @@ class AccessToken:
     scope: str | None
 
 
-@dataclass(frozen=True)
-class RefreshToken:
+class RefreshToken(NamedTuple):
     """What a refresh token says: the grant, and how often it had been refreshed before."""
 
     grant_id: str
@@ -85,11 +83,11 @@ class Tokens:
         if text == token or len(text) > 2048 or not text.isascii() or "=" in text:
             return None
         try:
-            data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except (binascii.Error, ValueError):
             return None
         payload, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
         expected = self._vault.mac(f"token/{kind}", payload)[:_MAC_BYTES]
-        # A second spelling of the same bytes must not pass for another token.
+        # What is no base64url, or another spelling of the same bytes, is no token.
         canonical = base64.urlsafe_b64encode(data).rstrip(b"=").decode() == text
         return payload if canonical and hmac.compare_digest(mac, expected) else None

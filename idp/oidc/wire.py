@@ -1,15 +1,15 @@
 """A protocol request and answer without any web framework, and the strict reading of parameters."""
 
-import json
 import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import orjson
 
 Pairs = list[tuple[str, str]]
 
 GREATEST_PARAMETER = 8192
 _MOST_PARAMETERS = 64
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -111,7 +111,7 @@ def json_response(status: int, document: object, headers: dict[str, str] | None 
             "Pragma": "no-cache",
             **(headers or {}),
         },
-        _encode(document).encode(),
+        orjson.dumps(document),
     )
 
 
