@@ -11,11 +11,13 @@ LOCK=${LOCK:-requirements-dev.lock}
 STAMP=.venv/.installed
 LOG=.venv/install.log
 
-# The first Python that is new enough, or nothing.
+# The first Python that is new enough and makes virtual environments, or nothing. The system's own
+# comes first: it gets security updates, and its build is optimised by profile, which makes it half
+# again as fast as one compiled with the defaults.
 find_python() {
     local name
-    for name in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    for name in ${PYTHON:-/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11}; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && has_venv "$name"; then
             printf '%s' "$name"
             return
         fi
@@ -23,15 +25,13 @@ find_python() {
 }
 
 # Debian splits the parts of Python that make virtual environments into a package of their own.
-require_venv() {
+has_venv() {
     "$1" -c 'import ensurepip, venv' 2>/dev/null && return
+    can_install && [ "${1#/usr/bin/}" != "$1" ] || return
     local version
     version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    can_install ||
-        give_up "this Python $version cannot make virtual environments; install the package python$version-venv."
-    install_packages "${TMPDIR:-/tmp}/sen-apt.log" "python$version-venv"
-    "$1" -c 'import ensurepip, venv' 2>/dev/null ||
-        give_up "Python $version still cannot make virtual environments; install another Python 3.11 or newer with its venv module."
+    (install_packages "${TMPDIR:-/tmp}/sen-apt.log" "python$version-venv") || return
+    "$1" -c 'import ensurepip, venv' 2>/dev/null
 }
 
 # A moved or copied clone keeps a .venv whose scripts point elsewhere: it must be made again.
@@ -56,16 +56,14 @@ command.chmod(0o755)
 PYTHON
 }
 
-python=$(find_python)
-[ -n "$python" ] || give_up "Python 3.11 or newer is needed; install it (on Debian or Ubuntu: apt-get install python3 python3-venv)."
-
 wanted="$(cksum <"$LOCK") $PWD"
 if is_usable && [ "$(cat "$STAMP" 2>/dev/null)" = "$wanted" ]; then
     exit 0
 fi
 
 if ! is_usable; then
-    require_venv "$python"
+    python=$(find_python)
+    [ -n "$python" ] || give_up "Python 3.11 or newer with its venv module is needed; install it (on Debian or Ubuntu: apt-get install python3 python3-venv)."
     say "making .venv"
     "$python" -m venv --clear .venv 2>/dev/null || give_up "could not make .venv in this folder (is it writable, is the disk full?)."
 fi
