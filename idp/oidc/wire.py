@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote_plus, unquote
 
 import orjson
 
@@ -10,6 +10,7 @@ Pairs = list[tuple[str, str]]
 
 GREATEST_PARAMETER = 8192
 _MOST_PARAMETERS = 64
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -63,14 +64,14 @@ def parse(data: bytes) -> Pairs:
     Raises:
         MalformedError: not UTF-8, NUL or other control characters, too many or too long parameters.
     """
+    if data.count(b"&") >= _MOST_PARAMETERS:
+        raise MalformedError("there are too many parameters")
+    pairs: Pairs = []
     try:
-        pairs = parse_qsl(
-            data.decode("ascii"),
-            keep_blank_values=True,
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=_MOST_PARAMETERS,
-        )
+        for part in data.decode("ascii").split("&"):
+            if part:
+                name, _, value = part.partition("=")
+                pairs.append((_plain(name), _plain(value)))
     except ValueError as error:
         raise MalformedError("the parameters cannot be read") from error
     for name, value in pairs:
@@ -79,6 +80,13 @@ def parse(data: bytes) -> Pairs:
         if _CONTROL.search(value) or _CONTROL.search(name):
             raise MalformedError("a parameter holds control characters")
     return pairs
+
+
+def _plain(text: str) -> str:
+    # Most names and values are plain already, and decoding them again is most of the work.
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote(text, errors="strict") if "%" in text else text
 
 
 def once(pairs: Pairs) -> dict[str, str]:
@@ -116,8 +124,14 @@ def json_response(status: int, document: object, headers: dict[str, str] | None 
 
 
 def with_query(uri: str, parameters: Pairs) -> str:
-    """Return the URI with parameters appended to its query; what it already holds is kept."""
-    parts = urlsplit(uri)
-    extra = urlencode(parameters)
-    query = f"{parts.query}&{extra}" if parts.query else extra
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, parts.fragment))
+    """Return the URI with parameters appended to its query; what it already holds is kept.
+
+    No URI that is registered here has a fragment.
+    """
+    extra = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in parameters)
+    joint = "?" if "?" not in uri else "" if uri.endswith(("?", "&")) else "&"
+    return f"{uri}{joint}{extra}"
+
+
+def _quoted(text: str) -> str:
+    return text if _UNRESERVED.fullmatch(text) else quote_plus(text)
