@@ -18,7 +18,6 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
-    Index,
     Insert,
     Integer,
     LargeBinary,
@@ -91,7 +90,7 @@ subject_key = Table(
 data_use = Table(
     "data_use",
     metadata,
-    Column("id", String(32), primary_key=True),
+    Column("id", String(32), nullable=False),
     # No foreign key: the chain's row, locked by every writer, has one, and checking it again for
     # each entry would cost as much as writing it.
     Column("subject_id", String(32), nullable=False),
@@ -112,8 +111,9 @@ data_use = Table(
     # Not part of the entry: lets the one-sentence summary skip mere sign-ins.
     Column("personal", Boolean, nullable=False),
     Column("commitment", LargeBinary, nullable=False),
+    # The only index: an entry is found by its place in the chain, and two can't have the same.
+    PrimaryKeyConstraint("subject_id", "position"),
 )
-Index("uq_data_use_subject_id_position", data_use.c.subject_id, data_use.c.position, unique=True)
 
 
 @dataclass(frozen=True)

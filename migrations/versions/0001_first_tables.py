@@ -30,12 +30,8 @@ def upgrade() -> None:
         sa.Column("correlation", sa.String(length=64), nullable=False),
         sa.Column("personal", sa.Boolean(), nullable=False),
         sa.Column("commitment", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_use")),
+        sa.PrimaryKeyConstraint("subject_id", "position", name=op.f("pk_data_use")),
     )
-    with op.batch_alter_table("data_use", schema=None) as batch_op:
-        batch_op.create_index(
-            "uq_data_use_subject_id_position", ["subject_id", "position"], unique=True
-        )
 
     op.create_table(
         "failure",
@@ -465,7 +461,4 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_failure_expires_at"))
 
     op.drop_table("failure")
-    with op.batch_alter_table("data_use", schema=None) as batch_op:
-        batch_op.drop_index("uq_data_use_subject_id_position")
-
     op.drop_table("data_use")
