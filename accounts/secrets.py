@@ -22,8 +22,9 @@ password = Table(
     Column("changed_at", UTCDateTime, nullable=False),
 )
 
-# OWASP's parameters for argon2id: 19 MiB, two passes, one lane.
-_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+LEAST_MIB: Final = 19
+"""OWASP's least memory for argon2id with two passes over one lane."""
+
 # Fewer at once than a worker has threads, so that sign-ins leave room for everything else.
 _slots = threading.BoundedSemaphore(2)
 
@@ -31,8 +32,9 @@ _slots = threading.BoundedSemaphore(2)
 class PasswordHashing:
     """Hashes and verifies; holds no database connection, because it takes tens of milliseconds."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, *, mib: int = LEAST_MIB) -> None:
         self._vault = vault
+        self._hasher = PasswordHasher(time_cost=2, memory_cost=mib * 1024, parallelism=1)
         self._decoy = ""
 
     def hash(self, plain: str) -> str:
@@ -52,7 +54,7 @@ class PasswordHashing:
     def hash_unchecked(self, plain: str) -> str:
         """Return the hash of a password that an operator chose (seed data)."""
         with _slots:
-            return _hasher.hash(self._peppered(plain))
+            return self._hasher.hash(self._peppered(plain))
 
     def verify(self, hashed: str | None, plain: str) -> bool:
         """Compare in the same time whether or not there is anything to compare with."""
@@ -67,12 +69,12 @@ class PasswordHashing:
 
     def is_outdated(self, hashed: str) -> bool:
         """True when the hash was made with weaker parameters than today's."""
-        return _hasher.check_needs_rehash(hashed)
+        return self._hasher.check_needs_rehash(hashed)
 
     def _matches(self, hashed: str, plain: str) -> bool:
         with _slots:
             try:
-                return _hasher.verify(hashed, self._peppered(plain))
+                return self._hasher.verify(hashed, self._peppered(plain))
             except (VerifyMismatchError, VerificationError, InvalidHashError):
                 return False
 

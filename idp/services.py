@@ -77,7 +77,7 @@ class Installation:
         self.vault = Vault(settings.secret, chance=chance)
         self.keys = KeyRing(self.engine, clock, self.vault)
         self.relying_parties = RelyingParties(self.engine, clock)
-        self.hashing = PasswordHashing(self.vault)
+        self.hashing = PasswordHashing(self.vault, mib=settings.password_mib)
         self.codes = Codes(self.vault)
         self.tokens = Tokens(self.vault, chance)
         self.outbound = Outbound(settings.outbound_allow, settings.extra_ca_file)

@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from accounts.secrets import LEAST_MIB
 from accounts.vault import LEAST_SECRET_BYTES
 
 PREFIX = "SEN_"
@@ -67,6 +68,8 @@ class Settings:
     workers: int = 1
     extra_ca_file: Path | None = None
     outbound_allow: frozenset[str] = frozenset()
+    password_mib: int = LEAST_MIB
+    """The memory that hashing one password takes; more makes stolen hashes harder to guess."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
     @property
@@ -89,6 +92,7 @@ _KNOWN = {
     "WORKERS": "workers",
     "EXTRA_CA_FILE": "extra_ca_file",
     "OUTBOUND_ALLOW": "outbound_allow",
+    "PASSWORD_MIB": "password_mib",
     "CONFIG": "config",
 }
 DEFAULT_ISSUER = "http://localhost:8000"
@@ -111,6 +115,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         workers=_count(values, "workers", 1, most=64, least=1),
         extra_ca_file=_existing(values.get("extra_ca_file")),
         outbound_allow=_hosts(values.get("outbound_allow", "")),
+        password_mib=_count(values, "password_mib", LEAST_MIB, most=1024, least=LEAST_MIB),
     )
 
 

@@ -16,7 +16,7 @@ def hashing() -> PasswordHashing:
 
 def test_the_right_password_fits_and_a_wrong_one_does_not(hashing: PasswordHashing) -> None:
     hashed = hashing.hash("mật khẩu đủ dài")
-    assert hashed.startswith("$argon2id$")
+    assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert hashing.verify(hashed, "mật khẩu đủ dài")
     assert not hashing.verify(hashed, "mật khẩu đủ dai")
 
@@ -56,3 +56,10 @@ def test_a_weaker_hash_is_outdated(hashing: PasswordHashing) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("x")
     assert hashing.is_outdated(weak)
     assert not hashing.is_outdated(hashing.hash("correct horse battery"))
+
+
+def test_more_memory_makes_the_hashes_of_before_outdated(hashing: PasswordHashing) -> None:
+    stronger = PasswordHashing(Vault(INSTALLATION_SECRET), mib=24)
+    before = hashing.hash("correct horse battery")
+    assert stronger.verify(before, "correct horse battery")
+    assert stronger.is_outdated(before)

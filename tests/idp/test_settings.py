@@ -107,6 +107,7 @@ def test_a_missing_secret_says_how_to_make_one(tmp_path: Path) -> None:
     [
         ("DATABASE_URL", "mysql://x"),
         ("DATABASE_URL", "sqlite:x.db"),
+        ("PASSWORD_MIB", "18"),
         ("WORKERS", "0"),
         ("WORKERS", "65"),
         ("WORKERS", "two"),

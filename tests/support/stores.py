@@ -51,6 +51,8 @@ def settings_for(
         database_url=url,
         data_dir=folder,
         secret=INSTALLATION_SECRET,
+        # Hashing as in production would take half of the tests' time; its strength has its own test.
+        password_mib=1,
         lifetimes=lifetimes or Lifetimes(),
     )
 
