@@ -7,6 +7,7 @@ the asking.
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from accounts.subject import IdentifierType
@@ -70,6 +71,23 @@ class Register(Protocol):
 
     def look_up(self, query: Query, entry: str, now: datetime) -> Answer:
         """Answer the query; ``entry`` is the id of the use entry that records it."""
+
+
+class EventKind(StrEnum):
+    """What registers tell of. Kinds that are not here are passed over, and said to be."""
+
+    DEATH = "death"
+    NUMBER_CHANGED = "number-changed"
+    """``detail.number`` is the new one."""
+    CARD_EXPIRED = "card-expired"
+    CARD_WITHDRAWN = "card-withdrawn"
+    CARD_ISSUED = "card-issued"
+    """A valid card in place of whatever was."""
+    RESIDENCE_ENDED = "residence-ended"
+    RESIDENCE_EXTENDED = "residence-extended"
+    COMPANY_DISSOLVED = "company-dissolved"
+    REPRESENTATIVES_CHANGED = "representatives-changed"
+    """``detail.representatives`` are the personal numbers of all who represent now."""
 
 
 @dataclass(frozen=True)

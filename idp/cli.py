@@ -26,6 +26,7 @@ from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
 from idp.keys import ALGORITHMS
 from idp.oidc.relying_parties import SECRET_METHODS, RegistrationError
+from idp.register_commands import registers
 from idp.seed import SeedError, read_seed
 from idp.services import Installation, Services
 from idp.settings import (
@@ -51,6 +52,9 @@ class _Failure(click.ClickException):
 @click.group()
 def main() -> None:
     """Sen ID, an electronic-identity provider."""
+
+
+main.add_command(registers)
 
 
 @main.command()

@@ -1,0 +1,46 @@
+"""The simulated registers in a thread: the same code and wire as `sen registers serve`."""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from connectors.outbound import Outbound
+from connectors.simulation.generate import generate
+from connectors.simulation.server import Simulator, serve
+from connectors.xroad import SecurityServer
+
+CLIENT = "VN-TEST/GOV/SEN/identity-provider"
+PEOPLE = 400
+
+
+def population(path: Path, people: int = PEOPLE, seed: str = "tests") -> Path:
+    """Generate a population of today."""
+    generate(path, people=people, seed=seed, today=datetime.now(UTC).date())
+    return path
+
+
+@contextmanager
+def running(file: Path) -> Iterator[Simulator]:
+    """Run the simulators for as long as the context lasts."""
+    simulator = serve(file, "127.0.0.1", 0)
+    thread = threading.Thread(target=simulator.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield simulator
+    finally:
+        simulator.shutdown()
+        thread.join()
+        simulator.server_close()
+
+
+def authority(simulator: Simulator) -> str:
+    return f"127.0.0.1:{simulator.server_port}"
+
+
+def security_server(address: str) -> SecurityServer:
+    """Return the client of a security server at ``host:port``."""
+    outbound = Outbound(frozenset({address}), plain_on_loopback=True)
+    return SecurityServer(f"http://{address}", CLIENT, outbound, secrets.token_bytes)
