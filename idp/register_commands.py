@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from accounts.attributes import Source
-from connectors.directory import SERVICES
 from connectors.errors import OutboundRefusedError
 from connectors.outbound import Outbound, is_loopback
 from connectors.protocol import EventKind
+from connectors.registry import SERVICES
 from connectors.simulation.generate import generate
 from connectors.simulation.happenings import happen
 from connectors.simulation.people import KINDS, Kind, people

@@ -9,6 +9,7 @@ import hashlib
 import json
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from accounts.attributes import Source
-from connectors.directory import SERVICES
+from connectors.registry import SERVICES
 from connectors.simulation.services import look_up
 from connectors.simulation.store import events, opened
 from connectors.xroad import is_subsystem
@@ -67,7 +68,9 @@ class Simulator(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._faults: dict[Source, Fault] = {}
         self.asked: dict[Source, int] = dict.fromkeys(Source, 0)
-        """How many calls each register has had, for tests and the curious."""
+        """How many calls each register has had."""
+        self.log: deque[dict[str, str]] = deque(maxlen=1000)
+        """What the registers' owners see of the latest look-ups, kept in memory only."""
 
     def set_fault(self, source: Source | None, fault: Fault | None) -> None:
         """Switch a fault on or, with None, off; without a source, at every register."""
@@ -164,6 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)
             with opened(self.server.file) as db:
                 if service == "look-up":
+                    self._log(source)
                     answer = look_up(db, source, asked)
                 elif service == "changes":
                     limit = min(int(asked["limit"]), _EVENTS_AT_ONCE)
@@ -178,6 +182,11 @@ class _Handler(BaseHTTPRequestHandler):
             answer = {**answer, **dict.fromkeys(_NUMBERS & answer.keys(), "000000000000")}
             answer.pop("events", None)
         self._send(200, answer, self._evidence(body, fault), fault)
+
+    def _log(self, source: Source) -> None:
+        names = ("X-Road-Client", "X-Road-UserId", "X-Road-Represented-Party", "X-Road-Issue")
+        told = {name: unquote(self.headers.get(name, "")) for name in names}
+        self.server.log.append({"register": source.value, **told})
 
     def _evidence(self, body: bytes, fault: Fault | None) -> dict[str, str]:
         """Return the headers that a provider's security server adds (PR-REST §4.3)."""

@@ -17,8 +17,8 @@ import pytest
 from accounts.attributes import Source
 from accounts.subject import IdentifierType
 from connectors.breaker import REST, TOLERANCE
-from connectors.directory import SERVICES, remote_registers
 from connectors.protocol import Event, NotFound, Query, Record, Register, Unavailable
+from connectors.registry import SERVICES, remote_registers
 from connectors.remote import RemoteRegister
 from connectors.simulation.server import Fault, Simulator
 from connectors.simulation.store import opened, publish

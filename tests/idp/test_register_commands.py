@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from accounts.attributes import Source
 from accounts.subject import IdentifierType
-from connectors.directory import remote_registers
 from connectors.protocol import NotFound, Query, Record, Unavailable
+from connectors.registry import remote_registers
 from connectors.remote import RemoteRegister
 from idp.cli import main
 from tests.support.clock import Clock

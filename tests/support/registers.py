@@ -10,6 +10,7 @@ from pathlib import Path
 from connectors.outbound import Outbound
 from connectors.simulation.generate import generate
 from connectors.simulation.server import Simulator, serve
+from connectors.simulation.store import name_key, opened
 from connectors.xroad import SecurityServer
 
 CLIENT = "VN-TEST/GOV/SEN/identity-provider"
@@ -44,3 +45,32 @@ def security_server(address: str) -> SecurityServer:
     """Return the client of a security server at ``host:port``."""
     outbound = Outbound(frozenset({address}), plain_on_loopback=True)
     return SecurityServer(f"http://{address}", CLIENT, outbound, secrets.token_bytes)
+
+
+def enter_person(file: Path, *, number: str, name: str, birthdate: str, **columns: str) -> None:
+    """Have the population register know somebody, besides those who were generated."""
+    row = {
+        "number": number, "name": name, "name_key": name_key(name), "birthdate": birthdate,
+        "sex": "F", "province": "01", "commune": "90001", "line": "1 Phố Mới", "household": "0",
+        "marital": "single", "children": "[]", **columns,
+    }  # fmt: skip
+    _enter(file, "person", row)
+
+
+def enter_enterprise(file: Path, *, tax_code: str, name: str, **columns: str) -> None:
+    """Have the business register know an enterprise."""
+    row = {
+        "tax_code": tax_code, "name": name, "name_key": name_key(name), "form": "joint-stock",
+        "founded": "2020-01-01", "status": "active", "province": "01", "commune": "90001",
+        "line": "1 Phố Mới", **columns,
+    }  # fmt: skip
+    _enter(file, "enterprise", row)
+
+
+def _enter(file: Path, table: str, row: dict[str, str]) -> None:
+    marks = ", ".join("?" * len(row))
+    with opened(file) as db:
+        db.execute(
+            f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({marks})",
+            tuple(row.values()),
+        )

@@ -1,0 +1,78 @@
+"""Reads registers for those whose values are too old, in steps that hold no lock meanwhile.
+
+First the use entry is written and committed: whatever becomes of the asking, the person sees that
+it happened. Then the register is asked, with no transaction open. Then what it says is held.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from accounts.attributes import Source, held_attributes
+from connectors.protocol import Record, Unavailable
+from idp import audit
+from idp.oidc import wire
+from idp.oidc.provider import Provider
+from idp.oidc.readings import ReadingDueError
+from idp.services import Installation
+
+_MOST_READINGS = 3
+Endpoint = Callable[[Provider, wire.Request], wire.Response]
+
+
+def answer(
+    installation: Installation,
+    endpoint: Endpoint,
+    request: wire.Request,
+    *,
+    provider: Callable[[], Provider],
+    undo: Callable[[], None],
+    correlation: str,
+) -> wire.Response:
+    """Answer a request; where register values are too old, undo it, read, and run it again.
+
+    ``provider`` begins a transaction each time it is called, ``undo`` rolls it back. A person and
+    the organisation that she acts for may each need a reading.
+    """
+    for _ in range(_MOST_READINGS):
+        try:
+            return endpoint(provider(), request)
+        except ReadingDueError as due:
+            undo()
+            read(installation, due, correlation)
+    return endpoint(provider(), request)
+
+
+def read(installation: Installation, due: ReadingDueError, correlation: str) -> None:
+    """Ask each register that is due, and hold what it says."""
+    for source in due.sources:
+        # Noted first: a reading that fails must not be due again at once.
+        installation.readings.note(due.subject_id, source)
+        _read(installation, due, source, correlation)
+
+
+def _read(
+    installation: Installation, due: ReadingDueError, source: Source, correlation: str
+) -> None:
+    register = installation.registers[source]
+    with installation.engine.begin() as db:
+        asking = installation.services(db, correlation=correlation).disclosure.asking(
+            due.subject_id, source, wanted=due.wanted, acting=due.acting
+        )
+    if asking is None:
+        return
+    query, entry = asking
+    found = register.look_up(query, entry, installation.clock())
+    if isinstance(found, Unavailable):
+        audit.note("register.unavailable", register=source.value, reason=found.reason)
+        return
+    with installation.engine.begin() as db:
+        held = installation.services(db).held
+        # Locked, so that what she changes herself at this moment is not overwritten.
+        row = select(held_attributes.c.sealed).where(held_attributes.c.subject_id == due.subject_id)
+        held.adopt(due.subject_id, db.execute(row.with_for_update()).scalar())
+        if isinstance(found, Record):
+            held.hold(due.subject_id, source, found.values)
+        elif source not in held.of_subject(due.subject_id):
+            # That the register knows nothing of her is an answer too, and as good for a day.
+            held.hold(due.subject_id, source, {})
