@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from tests.support.cast import COMPANY, TAX_CODE
 from tests.support.clock import Clock
 from tests.support.registers import (
     CLIENT,
-    authority,
+    behind,
     enter_enterprise,
     enter_person,
     population,
@@ -48,11 +47,7 @@ def registers(file: Path) -> Iterator[Simulator]:
 def installation(
     database_url: str, clock: Clock, tmp_path: Path, registers: Simulator
 ) -> Iterator[Installation]:
-    settings = replace(
-        settings_for(database_url, tmp_path),
-        registers_url=f"http://{authority(registers)}",
-        xroad_client=CLIENT,
-    )
+    settings = behind(settings_for(database_url, tmp_path), registers)
     made = Installation(settings, clock=clock)
     yield made
     made.engine.dispose()

@@ -4,6 +4,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from connectors.simulation.generate import generate
 from connectors.simulation.server import Simulator, serve
 from connectors.simulation.store import name_key, opened
 from connectors.xroad import SecurityServer
+from idp.settings import Settings
 
 CLIENT = "VN-TEST/GOV/SEN/identity-provider"
 PEOPLE = 400
@@ -35,6 +37,12 @@ def running(file: Path) -> Iterator[Simulator]:
         simulator.shutdown()
         thread.join()
         simulator.server_close()
+
+
+def behind(settings: Settings, simulator: Simulator) -> Settings:
+    """Return the settings of an installation that asks these registers."""
+    url = f"http://{authority(simulator)}"
+    return replace(settings, registers_url=url, xroad_client=CLIENT)
 
 
 def authority(simulator: Simulator) -> str:
