@@ -19,6 +19,7 @@ from connectors.cursor import Cursors
 from connectors.protocol import Event, EventKind, Feed, Unavailable
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use
 from idp import audit
+from idp.database import for_reading
 from idp.oidc.readings import IDENTIFIED_BY
 from idp.services import Installation, Services
 
@@ -85,11 +86,14 @@ def apply(installation: Installation, source: Source, event: Event) -> bool:
     except ValueError:
         audit.note("register.unknown_event", register=source.value, sequence=event.sequence)
         return False
+    # Most news is of people without an account here; reading alone holds nobody up.
+    with for_reading(installation.engine).begin() as db:
+        subjects = installation.services(db).subjects
+        subject_id = subjects.find(IDENTIFIED_BY[source], event.number)
+    if subject_id is None:
+        return False
     with installation.engine.begin() as db:
         services = installation.services(db, correlation=_CORRELATION)
-        subject_id = services.subjects.find(IDENTIFIED_BY[source], event.number)
-        if subject_id is None:
-            return False
         cursors = Cursors(db)
         if not cursors.is_news(source.value, subject_id, kind, event.sequence, event.at):
             return False

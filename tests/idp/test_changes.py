@@ -292,6 +292,8 @@ def test_a_feed_that_fails_is_said_to_and_caught_up_with(
         (cursor,) = [one for one in Cursors(services.db).all() if one.register == "population"]
     assert cursor.not_available_since == begun
     assert locks(world) == set()
+    details = world.sign_in().open("/me/details").text
+    assert "has not been available since" in details or "Không kết nối được" in details
     registers.set_fault(None, None)
     assert follow(world).applied == 1
     with world.transaction() as services:
