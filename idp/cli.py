@@ -210,7 +210,10 @@ def registers_status() -> None:
     with _told(), _transaction() as services:
         if not services.installation.registers:
             raise _Failure("no register is asked: SEN_REGISTERS_URL is not set")
-        for cursor in Cursors(services.db).all():
+        cursors = Cursors(services.db).all()
+        if not cursors:
+            click.echo("no feed was read yet; a server begins within a minute of its start")
+        for cursor in cursors:
             polled = f"{cursor.polled_at:%Y-%m-%d %H:%M:%S} UTC" if cursor.polled_at else "never"
             since = cursor.not_available_since
             standing = (

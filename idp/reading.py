@@ -4,12 +4,13 @@ First the use entry is written and committed: whatever becomes of the asking, th
 it happened. Then the register is asked, with no transaction open. Then what it says is held.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from sqlalchemy import select
 
 from accounts.attributes import Source, held_attributes
-from connectors.protocol import Record, Unavailable
+from connectors.protocol import Answer, Record, Unavailable
 from idp import audit
 from idp.oidc import wire
 from idp.oidc.provider import Provider
@@ -51,18 +52,44 @@ def read(installation: Installation, due: ReadingDueError, correlation: str) -> 
         _read(installation, due, source, correlation)
 
 
+def ask(
+    installation: Installation,
+    subject_id: str,
+    source: Source,
+    *,
+    wanted: Iterable[str] = (),
+    acting: str | None = None,
+    stated: dict[str, Any] | None = None,
+    correlation: str,
+) -> Answer | None:
+    """Ask one register about a subject and return its answer, which is held nowhere yet.
+
+    ``stated`` is what an applicant says of herself, while nothing of hers is held. None means that
+    this register cannot know the subject. Call it with no transaction of one's own open.
+    """
+    with installation.engine.begin() as db:
+        asking = installation.services(db, correlation=correlation).disclosure.asking(
+            subject_id, source, wanted=wanted, acting=acting, stated=stated
+        )
+    if asking is None:
+        return None
+    query, entry = asking
+    return installation.registers[source].look_up(query, entry, installation.clock())
+
+
 def _read(
     installation: Installation, due: ReadingDueError, source: Source, correlation: str
 ) -> None:
-    register = installation.registers[source]
-    with installation.engine.begin() as db:
-        asking = installation.services(db, correlation=correlation).disclosure.asking(
-            due.subject_id, source, wanted=due.wanted, acting=due.acting
-        )
-    if asking is None:
+    found = ask(
+        installation,
+        due.subject_id,
+        source,
+        wanted=due.wanted,
+        acting=due.acting,
+        correlation=correlation,
+    )
+    if found is None:
         return
-    query, entry = asking
-    found = register.look_up(query, entry, installation.clock())
     if isinstance(found, Unavailable):
         audit.note("register.unavailable", register=source.value, reason=found.reason)
         return

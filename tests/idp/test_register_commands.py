@@ -16,7 +16,10 @@ from accounts.subject import IdentifierType
 from connectors.protocol import NotFound, Query, Record, Unavailable
 from connectors.registry import remote_registers
 from connectors.remote import RemoteRegister
+from idp import changes
 from idp.cli import main
+from idp.services import Installation
+from idp.settings import read_settings
 from tests.support.clock import Clock
 from tests.support.registers import security_server
 from tests.support.server import ROOT, free_port
@@ -133,3 +136,21 @@ def test_what_cannot_be_done_is_told_in_one_sentence(file: Path, tmp_path: Path)
     assert "REGISTER=FAULT" in refused("serve", str(file), "--fault", "population=tired")
     assert "nobody" in refused("happen", str(file), "death", "000000000000")
     assert "no simulated registers" in refused("fault", "*", "none", "--at", "127.0.0.1:9")
+
+
+def test_an_installation_without_registers_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEN_DATA_DIR", str(tmp_path))
+    assert CliRunner().invoke(main, ["init"]).exit_code == 0
+    assert "SEN_REGISTERS_URL" in refused("status")
+    monkeypatch.setenv("SEN_REGISTERS_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("SEN_XROAD_CLIENT", "VN/GOV/MPS/sen-id")
+    assert "no feed was read yet" in sen("status").output
+    settings = read_settings()
+    installation = Installation(settings)
+    changes.follow(installation)
+    installation.engine.dispose()
+    told = sen("status").output.splitlines()
+    assert len(told) == len(changes.SOURCES)
+    assert all("not available since" in line for line in told)
