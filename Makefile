@@ -12,7 +12,7 @@ help:            ## Show these commands
 setup:           ## Make .venv with the locked packages and the `sen` command, and nothing else
 	@deploy/setup/venv.sh
 
-demo: setup      ## Start the provider and two relying parties on localhost (Ctrl-C stops them)
+demo: setup      ## Start the provider, two relying parties and simulated registers (Ctrl-C stops them)
 	@.venv/bin/python -m idp.cli demo
 
 demo-reset:      ## Forget the demo: its people, keys, secrets and database

@@ -53,6 +53,7 @@ class LockReason(StrEnum):
     RESIDENCE_ENDED = "residence-ended"
     AUTHORITY_ORDER = "authority-order"
     DISSOLVED = "dissolved"
+    DECEASED = "deceased"
     RISK = "risk"
 
 

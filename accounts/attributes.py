@@ -37,6 +37,9 @@ class Source(StrEnum):
     POPULATION = "population"
     IMMIGRATION = "immigration"
     ENTERPRISES = "enterprises"
+    IDENTITY_CARDS = "identity_cards"
+    SOCIAL_INSURANCE = "social_insurance"
+    OFFICIALS = "officials"
     SELF = "self"
     PROVIDER = "provider"
 

@@ -15,3 +15,9 @@ class OutboundRefusedError(ConnectorError):
     """The address is not on the allow-list, or its answer broke a limit."""
 
     code = "outbound-refused"
+
+
+class RegisterFaultError(ConnectorError):
+    """A register gave no answer that may be believed; ``detail`` is the kebab-case reason."""
+
+    code = "register-fault"

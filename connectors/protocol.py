@@ -7,6 +7,7 @@ the asking.
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from accounts.subject import IdentifierType
@@ -16,7 +17,9 @@ from accounts.subject import IdentifierType
 class Query:
     """Whom to look up, and which attributes are wanted.
 
-    ``birthdate`` is None for organisations, whose name and number suffice.
+    ``birthdate`` is None for organisations, whose name and number suffice. ``user`` is the personal
+    number of whoever made us ask, by default the person asked about; ``represented`` is the tax code
+    of the organisation that he acts for. The register sees both.
     """
 
     identifier_type: IdentifierType
@@ -24,6 +27,8 @@ class Query:
     name: str
     birthdate: str | None
     attributes: tuple[str, ...]
+    user: str = ""
+    represented: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,14 @@ class NotFound:
 
 @dataclass(frozen=True)
 class Unavailable:
-    """The register gave no usable answer; nothing may be concluded from it."""
+    """The register gave no usable answer; nothing may be concluded from it.
+
+    ``since`` is the moment of the first failure after its last good answer.
+    """
 
     register: str
     reason: str
+    since: datetime | None = None
 
 
 Answer = Record | NotFound | Unavailable
@@ -62,3 +71,46 @@ class Register(Protocol):
 
     def look_up(self, query: Query, entry: str, now: datetime) -> Answer:
         """Answer the query; ``entry`` is the id of the use entry that records it."""
+
+
+class EventKind(StrEnum):
+    """What registers tell of. Kinds that are not here are passed over, and said to be."""
+
+    DEATH = "death"
+    NUMBER_CHANGED = "number-changed"
+    """``detail.number`` is the new one."""
+    CARD_EXPIRED = "card-expired"
+    CARD_WITHDRAWN = "card-withdrawn"
+    CARD_ISSUED = "card-issued"
+    """A valid card in place of whatever was."""
+    RESIDENCE_ENDED = "residence-ended"
+    RESIDENCE_EXTENDED = "residence-extended"
+    COMPANY_DISSOLVED = "company-dissolved"
+    REPRESENTATIVES_CHANGED = "representatives-changed"
+    """``detail.representatives`` are the personal numbers of all who represent now."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """News of one person or organisation. A higher ``sequence`` is the later word on a matter.
+
+    ``number`` is what the register knows the subject by; ``detail`` says what is new, in the
+    register's own terms, and holds nothing else of anybody.
+    """
+
+    sequence: int
+    kind: str
+    number: str
+    at: datetime
+    detail: dict[str, Any]
+
+
+class Feed(Protocol):
+    """A register that tells what changed, so that nobody has to ask about everybody."""
+
+    @property
+    def name(self) -> str:
+        """The register's name."""
+
+    def changes(self, after: int, limit: int) -> "tuple[Event, ...] | Unavailable":
+        """Return at most ``limit`` events with a sequence above ``after``, lowest first."""

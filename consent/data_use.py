@@ -53,6 +53,8 @@ class Channel(StrEnum):
     USERINFO = "userinfo"
     INTROSPECTION = "introspection"
     CONNECTOR_PULL = "connector_pull"
+    CONNECTOR_PUSH = "connector_push"
+    ISSUING = "issuing"
 
 
 class Outcome(StrEnum):

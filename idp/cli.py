@@ -22,10 +22,12 @@ from sqlalchemy.exc import OperationalError
 
 from accounts.account import Account, LockReason
 from accounts.errors import AccountsError, SealBrokenError
+from connectors.cursor import Cursors
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
 from idp.keys import ALGORITHMS
 from idp.oidc.relying_parties import SECRET_METHODS, RegistrationError
+from idp.register_commands import registers
 from idp.seed import SeedError, read_seed
 from idp.services import Installation, Services
 from idp.settings import (
@@ -51,6 +53,9 @@ class _Failure(click.ClickException):
 @click.group()
 def main() -> None:
     """Sen ID, an electronic-identity provider."""
+
+
+main.add_command(registers)
 
 
 @main.command()
@@ -197,6 +202,24 @@ def keys_rotate(algorithm: tuple[str, ...]) -> None:
     with _told(), _transaction() as services:
         for name in algorithm:
             click.echo(f"{services.signing_keys.rotate(name)}\t{name}\tactive")
+
+
+@registers.command("status")
+def registers_status() -> None:
+    """Tell how far each register's feed was read, and since when it has not answered."""
+    with _told(), _transaction() as services:
+        if not services.installation.registers:
+            raise _Failure("no register is asked: SEN_REGISTERS_URL is not set")
+        cursors = Cursors(services.db).all()
+        if not cursors:
+            click.echo("no feed was read yet; a server begins within a minute of its start")
+        for cursor in cursors:
+            polled = f"{cursor.polled_at:%Y-%m-%d %H:%M:%S} UTC" if cursor.polled_at else "never"
+            since = cursor.not_available_since
+            standing = (
+                f"not available since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "available"
+            )
+            click.echo(f"{cursor.register}\t{standing}\tread to {cursor.sequence}\tpolled {polled}")
 
 
 @main.group()

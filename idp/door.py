@@ -19,10 +19,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from accounts.statements import NeedsTransactionError, commit
+from idp import reading
 from idp.database import for_single_statements
 from idp.login.flow import Respond
 from idp.oidc import endpoints, wire
 from idp.oidc.errors import ProtocolError
+from idp.oidc.readings import ReadingDueError
 from idp.services import Installation, Services
 from idp.web import headers, operations
 
@@ -111,12 +113,21 @@ class Door:
                     try:
                         answer = endpoint(services.provider, request)
                         services.use_log.settle()
-                    except NeedsTransactionError:
+                    except (NeedsTransactionError, ReadingDueError):
                         pass
                     else:
                         return answer
-                db = self._held.transactional()
-                answer = endpoint(self._services(db, environ, correlation).provider, request)
+                answer = reading.answer(
+                    self._installation,
+                    endpoint,
+                    request,
+                    provider=lambda: (
+                        self._services(self._held.transactional(), environ, correlation).provider
+                    ),
+                    undo=self._held.undo,
+                    correlation=correlation,
+                )
+                db = self._held.current()
                 if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                     commit(db)
                 else:
@@ -181,6 +192,14 @@ class _Held(threading.local):
             kept.rollback()
         kept.begin()
         return kept
+
+    def current(self) -> Connection:
+        """Return the thread's connection in the transaction that was begun."""
+        return self._kept["transactional"]
+
+    def undo(self) -> None:
+        """Roll the transaction back, so that nothing is locked any more."""
+        self._kept["transactional"].rollback()
 
     def single(self) -> Connection:
         """Return the thread's connection on which each statement stands alone."""

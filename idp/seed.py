@@ -1,7 +1,8 @@
 """Seed files: relying parties, people and organisations as JSON, taken in all or nothing.
 
-The people's data goes into the simulated registers, and their accounts are issued against those
-registers just as an application would be. Loading the same file again changes nothing.
+What the file says of people and organisations is held as their register's word as of now, and no
+register is asked: those of an installation that has any are read when the values are too old.
+Loading the same file again changes nothing.
 """
 
 import json
@@ -20,7 +21,7 @@ from accounts.errors import AccountsError
 from accounts.levels import AccountLevel
 from accounts.mandates import MandateType
 from accounts.subject import IdentifierType, SubjectKind, check_tax_code
-from connectors.simulator import simulated_registers
+from consent.data_use import PROVIDER, Channel, SubjectRole, Use
 from idp.oidc.relying_parties import RegistrationError
 from idp.services import Services
 
@@ -216,34 +217,20 @@ class _Loader:
     def __init__(self, services: Services, hashes: dict[int, str]) -> None:
         self._services = services
         self._hashes = hashes
-        self._registers = simulated_registers(services.db, services.installation.vault)
 
     def relying_party(self, document: dict[str, Any]) -> None:
         self._services.registrations.register(document)
 
     def person(self, index: int, person: _SeedPerson) -> None:
         source, type_, number = _principal_identifier(person)
-        now = self._services.installation.clock()
-        is_news = self._registers[source].enter(type_, number, _register_values(person), now)
         account = self._account(person, source, type_, number)
         self._identify(person, account, source)
-        if is_news:
-            self._services.held.forget(account.subject_id, source)
-            self._services.disclosure.refresh_from_registers(
-                account.subject_id, stated={"name": person.name, "birthdate": person.birthdate}
-            )
+        self._hold(account.subject_id, source, _register_values(person))
         self._hold_own_word(person, account)
         self._give_authenticators(index, person, account)
 
     def organisation(self, one: _SeedOrganisation) -> None:
         services = self._services
-        now = services.installation.clock()
-        self._registers[Source.ENTERPRISES].enter(
-            IdentifierType.TAX_CODE,
-            one.tax_code,
-            {"organization_name": one.name, "tax_code": one.tax_code},
-            now,
-        )
         subject_id = services.subjects.find(IdentifierType.TAX_CODE, one.tax_code)
         if subject_id is None:
             subject_id = services.subjects.add(SubjectKind.ORGANISATION)
@@ -254,13 +241,34 @@ class _Loader:
                 subject_id, AccountKind.ORGANISATION, AccountLevel.NONE
             )
             services.accounts.activate(account.id)
-            services.disclosure.refresh_from_registers(
-                subject_id, stated={"organization_name": one.name}
-            )
+        stated = {"organization_name": one.name, "tax_code": one.tax_code}
+        self._hold(subject_id, Source.ENTERPRISES, stated)
         agents = {self._person_named(login) for login in one.legal_representatives}
         services.mandates.follow_register(
             MandateType.LEGAL_REP, subject_id, agents, Source.ENTERPRISES.value
         )
+
+    def _hold(self, subject_id: str, source: Source, values: dict[str, Any]) -> None:
+        """Hold what the file says, unless it is held already, and record that we did."""
+        known = self._services.held.of_subject(subject_id).get(source)
+        if known is not None and known.values == values:
+            return
+        self._services.use_log.record(
+            Use(
+                subject_id=subject_id,
+                client_id=PROVIDER,
+                channel=Channel.ISSUING,
+                attributes=tuple(values),
+                purpose="account-issuing",
+                purpose_version=1,
+                legal_basis="statutory-function",
+                correlation="seed",
+                subject_role=SubjectRole.ORGANISATION
+                if source is Source.ENTERPRISES
+                else SubjectRole.PRIMARY,
+            )
+        )
+        self._services.held.hold(subject_id, source, values)
 
     def _person_named(self, login: str) -> str:
         found = self._services.subjects.find(IdentifierType.LOGIN, login)

@@ -1,14 +1,15 @@
 """The composition root: what one process holds, and the typed objects one transaction works with."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine
 
 from accounts.account import Accounts
-from accounts.attributes import HeldAttributes
+from accounts.attributes import HeldAttributes, Source
 from accounts.authenticators import Passkeys, RelyingPartyIdentity
 from accounts.mandates import Mandates
 from accounts.schema import Chance, Clock
@@ -17,7 +18,9 @@ from accounts.sessions import BrowserSessions, SessionLimits
 from accounts.subject import Subjects
 from accounts.vault import Vault
 from connectors.outbound import Outbound
-from connectors.registry import registers
+from connectors.registry import remote_registers
+from connectors.remote import RemoteRegister
+from connectors.xroad import SecurityServer
 from consent.data_use import UseLog
 from consent.decisions import Consents
 from idp import clock as system_clock
@@ -33,6 +36,7 @@ from idp.oidc.disclosure import Disclosure
 from idp.oidc.grants import Grants
 from idp.oidc.logout import LogoutReader
 from idp.oidc.provider import Provider
+from idp.oidc.readings import Readings
 from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
@@ -81,12 +85,25 @@ class Installation:
         self.codes = Codes(self.vault)
         self.tokens = Tokens(self.vault, chance)
         self.outbound = Outbound(settings.outbound_allow, settings.extra_ca_file)
+        self.registers = _registers(settings, clock, chance)
+        self.readings = Readings(self.registers, clock)
         self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
         self.logout_reader = LogoutReader(self.relying_parties, self.keys, settings.issuer)
 
     def services(self, db: Connection, *, correlation: str = "", address: str = "") -> "Services":
         """Return the objects that work within the connection's transaction."""
         return Services(self, db, correlation, address)
+
+
+def _registers(settings: Settings, clock: Clock, chance: Chance) -> Mapping[Source, RemoteRegister]:
+    """Return the registers behind our security server; without one there are none."""
+    if settings.registers_url is None:
+        return {}
+    address = urlsplit(settings.registers_url)
+    # A way out of its own: what relying parties register can never lead to the security server.
+    outbound = Outbound(frozenset({address.netloc}), settings.extra_ca_file, plain_on_loopback=True)
+    server = SecurityServer(settings.registers_url, settings.xroad_client, outbound, chance)
+    return remote_registers(server, clock, settings.xroad_places)
 
 
 @dataclass(frozen=True)
@@ -195,7 +212,8 @@ class Services:
             issuer=i.settings.issuer,
             subjects=self.subjects,
             held=self.held,
-            registers=registers(self.db, i.vault),
+            registers=i.registers,
+            readings=i.readings,
             use_log=self.use_log,
             correlation=self.correlation,
         )

@@ -6,7 +6,6 @@ sentence that says what to do.
 
 import base64
 import binascii
-import ipaddress
 import os
 import re
 import tomllib
@@ -18,6 +17,9 @@ from urllib.parse import urlsplit
 
 from accounts.secrets import LEAST_MIB
 from accounts.vault import LEAST_SECRET_BYTES
+from connectors.outbound import is_loopback
+from connectors.registry import SERVICES
+from connectors.xroad import is_subsystem
 
 PREFIX = "SEN_"
 
@@ -70,6 +72,12 @@ class Settings:
     outbound_allow: frozenset[str] = frozenset()
     password_mib: int = LEAST_MIB
     """The memory that hashing one password takes; more makes stolen hashes harder to guess."""
+    registers_url: str | None = None
+    """Our X-Road security server; without one no register is asked."""
+    xroad_client: str = ""
+    """Who we are on X-Road: instance/class/member/subsystem."""
+    xroad_places: Mapping[str, str] = field(default_factory=dict)
+    """The subsystem of each register that is not at its usual place, by the register's name."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
     @property
@@ -93,6 +101,9 @@ _KNOWN = {
     "EXTRA_CA_FILE": "extra_ca_file",
     "OUTBOUND_ALLOW": "outbound_allow",
     "PASSWORD_MIB": "password_mib",
+    "REGISTERS_URL": "registers_url",
+    "XROAD_CLIENT": "xroad_client",
+    "XROAD_PLACES": "xroad_places",
     "CONFIG": "config",
 }
 DEFAULT_ISSUER = "http://localhost:8000"
@@ -116,6 +127,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         extra_ca_file=_existing(values.get("extra_ca_file")),
         outbound_allow=_hosts(values.get("outbound_allow", "")),
         password_mib=_count(values, "password_mib", LEAST_MIB, most=1024, least=LEAST_MIB),
+        registers_url=_registers_url(values),
+        xroad_client=_xroad_client(values),
+        xroad_places=_xroad_places(values.get("xroad_places", "")),
     )
 
 
@@ -177,20 +191,11 @@ def _issuer(text: str) -> str:
         raise SettingsError(f"SEN_ISSUER={text!r} names no host")
     if parts.query or parts.fragment or parts.path not in {"", "/"}:
         raise SettingsError("SEN_ISSUER must be scheme, host and port only, without a path")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise SettingsError(
             "SEN_ISSUER must use https: plain http is allowed on localhost only, for trying out"
         )
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _database_url(values: Mapping[str, str]) -> str:
@@ -244,3 +249,47 @@ def _hosts(text: str) -> frozenset[str]:
         if not re.fullmatch(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?", host, re.ASCII):
             raise SettingsError(f"SEN_OUTBOUND_ALLOW: {host!r} is not host or host:port")
     return hosts
+
+
+def _registers_url(values: Mapping[str, str]) -> str | None:
+    text = values.get("registers_url")
+    if not text:
+        return None
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?/?", text, re.ASCII):
+        raise SettingsError(
+            f"SEN_REGISTERS_URL={text!r} must be the address of the security server, "
+            "scheme, host and port only"
+        )
+    parts = urlsplit(text)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise SettingsError("SEN_REGISTERS_URL must use https, except on localhost")
+    if not values.get("xroad_client"):
+        raise SettingsError(
+            "SEN_REGISTERS_URL needs SEN_XROAD_CLIENT, who you are on X-Road: "
+            "instance/class/member/subsystem"
+        )
+    return text.rstrip("/")
+
+
+def _xroad_client(values: Mapping[str, str]) -> str:
+    text = values.get("xroad_client", "")
+    if text and not is_subsystem(text):
+        raise SettingsError(
+            f"SEN_XROAD_CLIENT={text!r} must be instance/class/member/subsystem, "
+            "like VN/GOV/MPS/sen-id"
+        )
+    return text
+
+
+def _xroad_places(text: str) -> dict[str, str]:
+    known = {service.source.value for service in SERVICES}
+    places = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        name, _, place = part.partition("=")
+        if name not in known or not is_subsystem(place):
+            raise SettingsError(
+                f"SEN_XROAD_PLACES: {part!r} is not register=instance/class/member/subsystem; "
+                f"the registers are {', '.join(sorted(known))}"
+            )
+        places[name] = place
+    return places

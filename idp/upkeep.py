@@ -1,11 +1,11 @@
-"""Upkeep: what expired is removed in the background, so tables stay as small as what is alive."""
+"""Upkeep in the background: what expired is removed, and the registers' news is followed."""
 
 import threading
 from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp import audit
+from idp import audit, changes
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
 
@@ -43,4 +43,24 @@ def purge_by_itself(installation: Installation) -> threading.Event:
                 audit.note("purge.postponed", cause=type(error).__name__)
 
     threading.Thread(target=run, name="upkeep", daemon=True).start()
+    return stop
+
+
+def follow_by_itself(installation: Installation) -> threading.Event | None:
+    """Follow the registers' feeds in a background thread; set the returned event to stop it.
+
+    None when the installation has no registers.
+    """
+    if not installation.registers:
+        return None
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(changes.INTERVAL.total_seconds()):
+            try:
+                changes.follow(installation)
+            except Exception as error:  # noqa: BLE001 - the next round begins where this one ended
+                audit.security_event("feed.postponed", cause=type(error).__name__)
+
+    threading.Thread(target=run, name="feeds", daemon=True).start()
     return stop

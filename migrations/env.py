@@ -10,7 +10,7 @@ import accounts.mandates
 import accounts.secrets
 import accounts.sessions
 import accounts.subject  # noqa: F401
-import connectors.simulator  # noqa: F401
+import connectors.cursor  # noqa: F401
 import consent.data_use
 import consent.decisions  # noqa: F401
 import idp.keys

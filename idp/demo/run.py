@@ -1,4 +1,5 @@
-"""Runs the demo: the provider and two relying parties as processes of their own, on this machine.
+"""Runs the demo: the provider, two relying parties and the simulated registers, each a process of its
+own on this machine.
 
 Everything the demo keeps is in one folder, `demo` in the data folder: a second start finds the same
 people, secrets and database. `make demo-reset` removes that folder.
@@ -24,6 +25,9 @@ from idp.demo import people
 
 PORTAL_PORT = 8101
 BANK_PORT = 8102
+REGISTERS_PORT = 8110
+POPULATION = 2000
+XROAD_CLIENT = "VN/GOV/MPS/sen-id"
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -155,7 +159,7 @@ def run(*, data_dir: Path, host: str = "localhost", port: int = 8000, workers: i
     for number in STOPPING:
         signal.signal(number, _interrupt)
     try:
-        _check_ports((port, *(party.port for party in PARTIES)))
+        _check_ports((port, *(party.port for party in PARTIES), REGISTERS_PORT))
         _run(data_dir / "demo", f"http://{host}:{port}", workers)
     except DemoError as error:
         sys.stderr.write(f"sen: {error}\n")
@@ -216,13 +220,15 @@ def _can_listen(port: int) -> bool:
 
 def _prepare(folder: Path, issuer: str) -> dict[str, str]:
     """Write what the processes need, and fill the provider's database; return the credentials."""
+    if (folder / "secrets.json").exists() and not (folder / "people.json").exists():
+        raise DemoError("the demo's data is of an older version; run `make demo-reset` once.")
     kept = _kept_secrets(folder / "secrets.json")
     seed = {
         "relying_parties": [
             party.registration_at_provider(kept["relying_parties"][party.client_id])
             for party in PARTIES
         ],
-        **people.invent(SEED, kept["people"]),
+        **_chosen_people(folder, issuer, kept["people"]),
     }
     _write_json(folder / "seed.json", seed)
     for party in PARTIES:
@@ -231,6 +237,26 @@ def _prepare(folder: Path, issuer: str) -> dict[str, str]:
     _sen(folder, issuer, "init")
     _seed_once(folder, issuer)
     return dict(kept["people"])
+
+
+def _chosen_people(folder: Path, issuer: str, credentials: dict[str, str]) -> dict[str, Any]:
+    """Return who takes part, chosen from the registers at the first start and kept."""
+    population, chosen = folder / "registers.db", folder / "people.json"
+    if not population.exists():
+        size = str(POPULATION)
+        generate = ("registers", "generate", "--people", size, "--seed", SEED, str(population))
+        _sen(folder, issuer, *generate)
+
+    def find(kind: str, gender: str, limit: int) -> list[dict[str, Any]]:
+        told = _sen(
+            folder, issuer, "registers", "people", str(population),
+            "--kind", kind, "--gender", gender, "--limit", str(limit),
+        )  # fmt: skip
+        return [json.loads(line) for line in told.splitlines()]
+
+    if not chosen.exists():
+        _write_json(chosen, people.choose(find, credentials))
+    return dict(json.loads(chosen.read_text("utf-8")))
 
 
 def _seed_once(folder: Path, issuer: str) -> None:
@@ -280,11 +306,17 @@ def _write(path: Path, text: str) -> None:
 def _environment(folder: Path, issuer: str) -> dict[str, str]:
     """Return this process's environment, with the demo's own settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEN_")}
-    return {**kept, "SEN_DATA_DIR": str(folder), "SEN_ISSUER": issuer}
+    return {
+        **kept,
+        "SEN_DATA_DIR": str(folder),
+        "SEN_ISSUER": issuer,
+        "SEN_REGISTERS_URL": f"http://127.0.0.1:{REGISTERS_PORT}",
+        "SEN_XROAD_CLIENT": XROAD_CLIENT,
+    }
 
 
-def _sen(folder: Path, issuer: str, *arguments: str) -> None:
-    """Run one `sen` command to its end."""
+def _sen(folder: Path, issuer: str, *arguments: str) -> str:
+    """Run one `sen` command to its end and return what it told."""
     done = subprocess.run(
         [sys.executable, "-m", "idp.cli", *arguments],
         env=_environment(folder, issuer),
@@ -295,14 +327,19 @@ def _sen(folder: Path, issuer: str, *arguments: str) -> None:
     )
     log = folder / "setup.log"
     with log.open("a", encoding="utf-8") as file:
-        file.write(done.stdout + done.stderr)
+        file.write(f"sen {' '.join(arguments)}\n{done.stderr}")
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise DemoError(f"`sen {arguments[0]}` failed: {last} (see {log}).")
+    return done.stdout
 
 
 def _start(children: list[Child], folder: Path, issuer: str, workers: int) -> None:
     port = int(issuer.rpartition(":")[2])
+    population = str(folder / "registers.db")
+    bind = f"127.0.0.1:{REGISTERS_PORT}"
+    registers = ["idp.cli", "registers", "serve", population, "--bind", bind]
+    children.append(_child("registers", REGISTERS_PORT, registers, folder, issuer))
     provider = ["idp.cli", "serve", "--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
     children.append(_child("provider", port, provider, folder, issuer))
     for party in PARTIES:
@@ -387,6 +424,7 @@ def _table(issuer: str, credentials: dict[str, str], folder: Path) -> str:
         f"  {PORTAL.origin}   {PORTAL.name['vi']} / {PORTAL.name['en']}",
         f"  {BANK.origin}   {BANK.name['vi']} / {BANK.name['en']}",
         f"  {issuer:<21}   Sen ID: trang của tôi / my pages",
+        f"  http://localhost:{REGISTERS_PORT}   Sáu cơ sở dữ liệu mô phỏng / six simulated registers",
         "",
         f"  {'Đăng nhập / login':<19} Mật khẩu, mã kích hoạt / password, activation code",
     ]

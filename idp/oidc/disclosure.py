@@ -2,11 +2,12 @@
 use entry is written in the same transaction (consent.md 5.3, invariants 1 and 2).
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from accounts.account import AccountKind
 from accounts.attributes import (
     DICTIONARY,
     ORGANISATION_CLAIMS,
@@ -22,17 +23,11 @@ from accounts.vault import Vault
 from connectors.protocol import Query, Record, Register
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
 from idp.oidc.grants import Grant
+from idp.oidc.readings import IDENTIFIED_BY, ReadingDueError, Readings, claims_of
 from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.subject import pairwise_sub
 
-STALE_AFTER = timedelta(hours=24)
-"""Register values older than this are read again before they are released."""
-
-_REGISTERED_BY = {
-    IdentifierType.PERSONAL_NUMBER: Source.POPULATION,
-    IdentifierType.PASSPORT: Source.IMMIGRATION,
-    IdentifierType.TAX_CODE: Source.ENTERPRISES,
-}
+_NAME_OF_ORGANISATION = ("organization_name",)
 
 
 @dataclass(slots=True)
@@ -44,7 +39,8 @@ class Disclosure:
     issuer: str
     subjects: Subjects
     held: HeldAttributes
-    registers: dict[Source, Register]
+    registers: Mapping[Source, Register]
+    readings: Readings
     use_log: UseLog
     correlation: str
 
@@ -58,6 +54,9 @@ class Disclosure:
         """Return ``sub`` and those wanted claims that may be seen, and log the release.
 
         The entry's attribute list is taken from the very payload that is returned.
+
+        Raises:
+            ReadingDueError: a register has to be read first, outside of this transaction.
         """
         payload: dict[str, Any] = {
             "sub": pairwise_sub(self.vault, relying_party.sector, grant.account_id)
@@ -76,33 +75,40 @@ class Disclosure:
     def refresh_from_registers(
         self, subject_id: str, *, stated: dict[str, Any] | None = None
     ) -> None:
-        """Read the subject's register values again; each asking is itself a use entry.
+        """Read the subject's register values within this transaction; each asking is a use entry.
 
         ``stated`` is what an applicant says of herself, for the first time. A register that gives
         no answer leaves the held values, with their age, as they are.
         """
-        identifiers = {
-            known.type: known.value
-            for known in self.subjects.identifiers_of(subject_id)
-            if known.valid_to is None
-        }
-        for type_, source in _REGISTERED_BY.items():
-            register = self.registers.get(source)
-            if type_ in identifiers and register is not None:
-                held = self.held.of_subject(subject_id).get(source)
-                known = held.values if held is not None and held.values else stated
-                self._refresh(subject_id, type_, identifiers[type_], source, register, known or {})
+        for source, register in self.registers.items():
+            asking = self.asking(subject_id, source, stated=stated)
+            if asking is None:
+                continue
+            query, entry = asking
+            answer = register.look_up(query, entry, self.clock())
+            if isinstance(answer, Record):
+                self.held.hold(subject_id, source, answer.values)
 
-    def _refresh(
+    def asking(
         self,
         subject_id: str,
-        type_: IdentifierType,
-        number: str,
         source: Source,
-        register: Register,
-        known: dict[str, Any],
-    ) -> None:
-        claims = tuple(claim for claim, row in DICTIONARY.items() if source in row.sources)
+        *,
+        wanted: Iterable[str] = (),
+        acting: str | None = None,
+        stated: dict[str, Any] | None = None,
+    ) -> tuple[Query, str] | None:
+        """Write the use entry of a reading, and return the query with the entry's id.
+
+        None when there is nothing to ask of this source, or it does not know such a subject.
+        """
+        numbers = self._numbers(subject_id)
+        number = numbers.get(IDENTIFIED_BY[source])
+        claims = claims_of(source, wanted)
+        if number is None or not claims:
+            return None
+        known = {**(stated or {}), **self._known(subject_id, source)}
+        is_organisation = source is Source.ENTERPRISES
         entry = self.use_log.record(
             Use(
                 subject_id=subject_id,
@@ -113,31 +119,49 @@ class Disclosure:
                 purpose_version=1,
                 legal_basis="statutory-function",
                 correlation=self.correlation,
-                subject_role=SubjectRole.ORGANISATION
-                if source is Source.ENTERPRISES
-                else SubjectRole.PRIMARY,
+                subject_role=SubjectRole.ORGANISATION if is_organisation else SubjectRole.PRIMARY,
+                other_party=acting,
             )
         )
         query = Query(
-            type_,
+            IDENTIFIED_BY[source],
             number,
-            known.get("organization_name") or known.get("name", ""),
-            known.get("birthdate"),
+            known.get("organization_name" if is_organisation else "name", ""),
+            None if is_organisation else known.get("birthdate"),
             claims,
+            user=self._numbers(acting).get(IdentifierType.PERSONAL_NUMBER, "") if acting else "",
+            represented=number if acting else "",
         )
-        answer = register.look_up(query, entry, self.clock())
-        if isinstance(answer, Record):
-            self.held.hold(subject_id, source, answer.values)
+        return query, entry
+
+    def _numbers(self, subject_id: str) -> dict[IdentifierType, str]:
+        return {
+            known.type: known.value
+            for known in self.subjects.identifiers_of(subject_id)
+            if known.valid_to is None
+        }
+
+    def _known(self, subject_id: str, source: Source) -> dict[str, Any]:
+        """Return name and birth date by which a register is asked: its own word of them, or that of
+        the register which knows the person best.
+        """
+        held = self.held.of_subject(subject_id)
+        parts = (held.get(one) for one in (source, Source.POPULATION, Source.IMMIGRATION))
+        for part in parts:
+            if part is not None and ("name" in part.values or "organization_name" in part.values):
+                return part.values
+        return {}
 
     def _permitted_values(self, grant: Grant, wanted: tuple[str, ...]) -> dict[str, Any]:
         visible = _visible(grant.account_level, grant.level)
         permitted = [claim for claim in wanted if claim in grant.attributes and claim in visible]
         if not permitted:
             return {}
-        held = self._fresh(grant.subject_id)
         about_organisation = ORGANISATION_CLAIMS.intersection(permitted)
+        about_person = [claim for claim in permitted if claim not in about_organisation]
+        held = self._fresh(grant.subject_id, grant.account_kind, about_person)
         if about_organisation and grant.acting_for is not None:
-            held = {**held, **self._fresh(grant.acting_for)}
+            held = {**held, **self._fresh_of_organisation(grant, about_organisation)}
         elif about_organisation:
             permitted = [claim for claim in permitted if claim not in about_organisation]
         values: dict[str, Any] = {}
@@ -161,23 +185,27 @@ class Disclosure:
             case _:
                 return None
 
-    def _fresh(self, subject_id: str) -> dict[Source, Held]:
+    def _fresh(
+        self, subject_id: str, kind: str, wanted: Iterable[str], acting: str | None = None
+    ) -> dict[Source, Held]:
+        """Return what is held; only the registers that state something wanted are ever waited for."""
         held = self.held.of_subject(subject_id)
-        oldest = min(
-            (part.as_of for source, part in held.items() if source is not Source.SELF),
-            default=None,
-        )
-        if oldest is not None and self.clock() - oldest > STALE_AFTER:
-            self.refresh_from_registers(subject_id)
-            held = self.held.of_subject(subject_id)
+        due = self.readings.due(subject_id, kind, held, wanted)
+        if due:
+            raise ReadingDueError(subject_id, due, frozenset(wanted), acting)
         return held
+
+    def _fresh_of_organisation(self, grant: Grant, wanted: Iterable[str]) -> dict[Source, Held]:
+        assert grant.acting_for is not None  # noqa: S101 - asked for by the caller's condition
+        kind = AccountKind.ORGANISATION.value
+        return self._fresh(grant.acting_for, kind, wanted, acting=grant.subject_id)
 
     def _represents(self, grant: Grant) -> dict[str, Any]:
         """Return the organisation acted for, in the shape of NL GOV's profile: ``sub`` stays the
         person, so that an unaware relying party can never mistake the one for the other.
         """
         assert grant.acting_for is not None  # noqa: S101 - asked for by the caller's condition
-        held = self._fresh(grant.acting_for)
+        held = self._fresh_of_organisation(grant, _NAME_OF_ORGANISATION)
         tax_code = next(
             (
                 known.value

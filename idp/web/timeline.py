@@ -18,6 +18,8 @@ _ACTIONS = {
     Channel.USERINFO: N_("Read your data"),
     Channel.INTROSPECTION: N_("Checked that your sign-in is still valid"),
     Channel.CONNECTOR_PULL: N_("Compared your data with the register"),
+    Channel.CONNECTOR_PUSH: N_("Heard from the register that your data changed"),
+    Channel.ISSUING: N_("Recorded your data when the account was issued"),
 }
 _REFUSED = N_("Asked for your data and was refused")
 _ACTIONS_ON_ORGANISATION = {
@@ -25,6 +27,8 @@ _ACTIONS_ON_ORGANISATION = {
     Channel.USERINFO: N_("Read the organisation's data"),
     Channel.INTROSPECTION: N_("Checked that its representative's sign-in is still valid"),
     Channel.CONNECTOR_PULL: N_("Compared the organisation's data with the register"),
+    Channel.CONNECTOR_PUSH: N_("Heard from the register that the organisation's data changed"),
+    Channel.ISSUING: N_("Recorded the organisation's data when the account was issued"),
 }
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
 _OTHER_LABELS = {"represents": N_("Whom you act for")}

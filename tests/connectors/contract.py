@@ -35,7 +35,7 @@ class RegisterContract:
         raise NotImplementedError
 
     def ask(self, register: Register, query: Query) -> Record | NotFound:
-        answer = register.look_up(query, "an-entry", NOW)
+        answer = register.look_up(query, "an-entry", datetime.now(UTC))
         assert isinstance(answer, (Record, NotFound))
         assert answer.register == register.name
         return answer

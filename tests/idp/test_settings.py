@@ -160,3 +160,36 @@ def test_windows_that_guard_one_another_fit() -> None:
     assert life.authorization_code.total_seconds() <= 60
     assert life.id_token.total_seconds() <= 600
     assert life.assertion_memory > life.assertion
+
+
+XROAD = {"REGISTERS_URL": "https://ss.example:8443/", "XROAD_CLIENT": "VN/GOV/MPS/sen-id"}
+
+
+def test_the_registers_are_behind_a_security_server(environment: dict[str, str]) -> None:
+    settings = read(environment, **XROAD, XROAD_PLACES="population=VN/GOV/MPS/npdb")
+    assert settings.registers_url == "https://ss.example:8443"
+    assert settings.xroad_client == "VN/GOV/MPS/sen-id"
+    assert settings.xroad_places == {"population": "VN/GOV/MPS/npdb"}
+    assert read(environment).registers_url is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"REGISTERS_URL": "https://ss.example/r1"},
+        {"REGISTERS_URL": "https://user@ss.example"},
+        {"REGISTERS_URL": "http://ss.example"},
+        {"REGISTERS_URL": "ss.example"},
+        {"XROAD_CLIENT": ""},
+        {"XROAD_CLIENT": "VN/GOV/MPS"},
+        {"XROAD_CLIENT": "VN/GOV/../sen-id"},
+        {"XROAD_PLACES": "population"},
+        {"XROAD_PLACES": "weather=VN/GOV/MPS/npdb"},
+        {"XROAD_PLACES": "population=npdb"},
+    ],
+)
+def test_a_way_to_the_registers_that_cannot_be_right_is_refused(
+    environment: dict[str, str], changes: dict[str, str]
+) -> None:
+    told = refused(environment, **{**XROAD, **changes})
+    assert any(f"SEN_{name}" in told for name in changes)

@@ -18,7 +18,7 @@ import pytest
 
 from tests.stories.site import ROOT, STOP_SECONDS
 
-PORTS = (8000, 8101, 8102)
+PORTS = (8000, 8101, 8102, 8110)
 START_SECONDS = 90.0
 
 

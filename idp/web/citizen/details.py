@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 import flask
 
 from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
+from connectors.cursor import Cursors
 from idp.web import context, person
 from idp.web.language import N_, show_date, translate
 
@@ -104,6 +105,10 @@ def _page(
     held = context.services().held.of_subject(session.subject_id)
     own = held[Source.SELF].values if Source.SELF in held else {}
     language = flask.g.language
+    away = {
+        cursor.register: cursor.not_available_since
+        for cursor in Cursors(context.services().db).all()
+    }
     body = flask.render_template(
         "citizen/details.html",
         section="details",
@@ -111,6 +116,7 @@ def _page(
             {
                 "source": translate(_SOURCES[source]),
                 "as_of": part.as_of,
+                "not_available_since": away.get(source.value),
                 "attributes": [
                     {"label": DICTIONARY[claim].label[language], "value": _readable(claim, value)}
                     for claim, value in part.values.items()

@@ -2,8 +2,9 @@
 
 import flask
 
+from idp import reading
 from idp.oidc import endpoints
-from idp.web import context
+from idp.web import context, transaction
 
 blueprint = flask.Blueprint("relying_party", __name__)
 
@@ -11,13 +12,13 @@ blueprint = flask.Blueprint("relying_party", __name__)
 @blueprint.post("/token")
 def token() -> flask.Response:
     """Exchange a code or refresh token (RFC 6749 §3.2)."""
-    return context.respond(endpoints.token(context.services().provider, context.wire_request()))
+    return _answer(endpoints.token)
 
 
 @blueprint.route("/userinfo", methods=["GET", "POST"])
 def userinfo() -> flask.Response:
     """Release claims (OIDC Core §5.3)."""
-    return context.respond(endpoints.userinfo(context.services().provider, context.wire_request()))
+    return _answer(endpoints.userinfo)
 
 
 @blueprint.post("/revoke")
@@ -32,3 +33,15 @@ def introspect() -> flask.Response:
     return context.respond(
         endpoints.introspect(context.services().provider, context.wire_request())
     )
+
+
+def _answer(endpoint: reading.Endpoint) -> flask.Response:
+    answer = reading.answer(
+        context.installation(),
+        endpoint,
+        context.wire_request(),
+        provider=lambda: context.services().provider,
+        undo=transaction.undo,
+        correlation=flask.g.correlation,
+    )
+    return context.respond(answer)

@@ -165,19 +165,6 @@ def test_a_failure_does_not_keep_the_next_request_waiting(world: World) -> None:
     assert arrival.browser.open("/me").status == 200
 
 
-def test_stale_register_values_are_read_again_and_that_is_an_entry(world: World) -> None:
-    arrival = world.arrive("basic", "openid name offline_access")
-    refresh = arrival.tokens().refresh
-    world.tick(hours=25)
-    access = arrival.party.refresh(refresh).body["access_token"]
-    assert arrival.party.userinfo(access).status == 200
-    with world.transaction() as services:
-        found = services.use_log.of_subject(world.subject_in(services, "lan"))
-    pulls = [e for e in found if e.use.channel is Channel.CONNECTOR_PULL]
-    assert len(pulls) == 2
-    assert pulls[0].use.client_id == PROVIDER
-
-
 def test_jw08_an_id_token_is_short_lived_and_says_what_it_must(world: World) -> None:
     tokens = world.arrive("basic", "openid").tokens()
     claims = tokens.claims

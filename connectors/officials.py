@@ -1,0 +1,20 @@
+"""The database of officials, civil servants and public employees: who serves where, as what."""
+
+from accounts.attributes import Source
+from accounts.subject import IdentifierType
+from connectors.remote import Service, person_by_number
+from connectors.wire import Field, day, members, text
+
+OFFICIALS = Service(
+    source=Source.OFFICIALS,
+    owner="MOHA",
+    subsystem="officials",
+    identifier_type=IdentifierType.PERSONAL_NUMBER,
+    number_field="personal_number",
+    named_by=person_by_number,
+    fields={
+        "civil_servant": Field(
+            "service", members(agency=text, position=text, rank=text, since=day)
+        ),
+    },
+)

@@ -1,0 +1,84 @@
+"""The simulated registers in a thread: the same code and wire as `sen registers serve`."""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from connectors.outbound import Outbound
+from connectors.simulation.generate import generate
+from connectors.simulation.server import Simulator, serve
+from connectors.simulation.store import name_key, opened
+from connectors.xroad import SecurityServer
+from idp.settings import Settings
+
+CLIENT = "VN-TEST/GOV/SEN/identity-provider"
+PEOPLE = 400
+
+
+def population(path: Path, people: int = PEOPLE, seed: str = "tests") -> Path:
+    """Generate a population of today."""
+    generate(path, people=people, seed=seed, today=datetime.now(UTC).date())
+    return path
+
+
+@contextmanager
+def running(file: Path) -> Iterator[Simulator]:
+    """Run the simulators for as long as the context lasts."""
+    simulator = serve(file, "127.0.0.1", 0)
+    thread = threading.Thread(target=simulator.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield simulator
+    finally:
+        simulator.shutdown()
+        thread.join()
+        simulator.server_close()
+
+
+def behind(settings: Settings, simulator: Simulator) -> Settings:
+    """Return the settings of an installation that asks these registers."""
+    url = f"http://{authority(simulator)}"
+    return replace(settings, registers_url=url, xroad_client=CLIENT)
+
+
+def authority(simulator: Simulator) -> str:
+    return f"127.0.0.1:{simulator.server_port}"
+
+
+def security_server(address: str) -> SecurityServer:
+    """Return the client of a security server at ``host:port``."""
+    outbound = Outbound(frozenset({address}), plain_on_loopback=True)
+    return SecurityServer(f"http://{address}", CLIENT, outbound, secrets.token_bytes)
+
+
+def enter_person(file: Path, *, number: str, name: str, birthdate: str, **columns: str) -> None:
+    """Have the population register know somebody, besides those who were generated."""
+    row = {
+        "number": number, "name": name, "name_key": name_key(name), "birthdate": birthdate,
+        "sex": "F", "province": "01", "commune": "90001", "line": "1 Phố Mới", "household": "0",
+        "marital": "single", "children": "[]", **columns,
+    }  # fmt: skip
+    _enter(file, "person", row)
+
+
+def enter_enterprise(file: Path, *, tax_code: str, name: str, **columns: str) -> None:
+    """Have the business register know an enterprise."""
+    row = {
+        "tax_code": tax_code, "name": name, "name_key": name_key(name), "form": "joint-stock",
+        "founded": "2020-01-01", "status": "active", "province": "01", "commune": "90001",
+        "line": "1 Phố Mới", **columns,
+    }  # fmt: skip
+    _enter(file, "enterprise", row)
+
+
+def _enter(file: Path, table: str, row: dict[str, str]) -> None:
+    marks = ", ".join("?" * len(row))
+    with opened(file) as db:
+        db.execute(
+            f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({marks})",
+            tuple(row.values()),
+        )
