@@ -40,7 +40,7 @@ _TABLE = {
         N_("Invalid request"),
         N_(
             "The service that sent you here made a mistake in its request, so we cannot go on. "
-            "Go back to the service and try again, or tell it the reference below."
+            "Go back to the service and try again."
         ),
     ),
     "interaction-gone": Words(
@@ -78,7 +78,7 @@ _TABLE = {
     ),
     "reauthentication-required": Words(
         401,
-        N_("Sign in again first"),
+        N_("Please sign in again"),
         N_("To protect your account, sign in again before you change how you sign in."),
     ),
     "form-expired": Words(
@@ -89,7 +89,7 @@ _TABLE = {
     "not-found": Words(
         404,
         N_("Page not found"),
-        N_("There is nothing at this address."),
+        N_("There is no page at this address. Check that it is typed correctly."),
     ),
     "unavailable": Words(
         503,

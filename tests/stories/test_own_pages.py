@@ -13,7 +13,7 @@ NOBODY = {
     "en": "In the last 30 days nobody used your data.",
 }
 ONCE = {
-    "vi": "Trong 30 ngày qua, 1 cơ quan đã sử dụng dữ liệu của bạn 1 lần.",
+    "vi": "Trong 30 ngày qua, 1 cơ quan, tổ chức đã sử dụng dữ liệu của bạn 1 lần.",
     "en": "In the last 30 days 1 agency used your data once.",
 }
 ONLY_WAY = {"vi": "Đây là cách đăng nhập duy nhất", "en": "This is your only way to sign in"}

@@ -12,7 +12,7 @@ from tests.stories.visit import Visit
 
 NOTHING_SENT = {"vi": "Chưa có dữ liệu nào được gửi đi", "en": "nothing was sent"}
 WRONG = {"vi": "Thông tin không khớp", "en": "The details do not match"}
-OVER = {"vi": "Phiên đăng nhập này đã kết thúc", "en": "This sign-in is over"}
+OVER = {"vi": "Lượt đăng nhập này đã kết thúc", "en": "This sign-in is over"}
 INVALID = {"vi": "Yêu cầu không hợp lệ", "en": "Invalid request"}
 CANCELLED_ON_DEVICE = {"vi": "Bạn đã đóng yêu cầu", "en": "You closed the request"}
 COMPANY_WAS_READ = {"vi": "Đã đọc dữ liệu của tổ chức", "en": "Read the organisation's data"}

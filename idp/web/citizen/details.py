@@ -10,11 +10,12 @@ import flask
 
 from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
 from idp.web import context, person
-from idp.web.language import N_, show_date, translate
+from idp.web.language import N_, show_country, show_date, translate
 
 blueprint = flask.Blueprint("details", __name__)
 _SAVED = N_("Saved.")
 _WORDS = {"male": N_("Male"), "female": N_("Female")}
+_VALID_UNTIL = N_("valid until %(date)s")
 _SOURCES = {
     Source.POPULATION: N_("National population database"),
     Source.IMMIGRATION: N_("Immigration database"),
@@ -136,12 +137,16 @@ def _page(
 
 
 def _readable(claim: str, value: object) -> str:
-    if claim == "birthdate" and re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value), re.ASCII):
-        return show_date(date.fromisoformat(str(value)))
     if isinstance(value, dict):
         if value.get("formatted"):
             return str(value["formatted"])
-        return ", ".join(str(part) for part in value.values() if part)
+        return ", ".join(_readable(part, inner) for part, inner in value.items() if inner)
     if isinstance(value, list):
-        return ", ".join(str(part) for part in value)
-    return translate(_WORDS[value]) if value in _WORDS else str(value)
+        return ", ".join(_readable(claim, inner) for inner in value)
+    text = str(value)
+    if claim in {"nationalities", "country"}:
+        return show_country(text)
+    if claim in {"birthdate", "expiry"} and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        day = show_date(date.fromisoformat(text))
+        return day if claim == "birthdate" else translate(_VALID_UNTIL, date=day)
+    return translate(_WORDS[text]) if text in _WORDS else text

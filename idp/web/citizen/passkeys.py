@@ -105,7 +105,6 @@ def _page(
                 "created_at": key.created_at,
                 "last_used_at": key.last_used_at,
                 "synced": key.backed_up,
-                "current": False,
             }
             for key in keys
         ],
