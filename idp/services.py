@@ -31,6 +31,7 @@ from idp.oidc.client_auth import ClientAuthentication
 from idp.oidc.codes import Codes
 from idp.oidc.disclosure import Disclosure
 from idp.oidc.grants import Grants
+from idp.oidc.key_sets import KeySets
 from idp.oidc.logout import LogoutReader
 from idp.oidc.provider import Provider
 from idp.oidc.relying_parties import Registrations, RelyingParties
@@ -81,6 +82,7 @@ class Installation:
         self.codes = Codes(self.vault)
         self.tokens = Tokens(self.vault, chance)
         self.outbound = Outbound(settings.outbound_allow, settings.extra_ca_file)
+        self.key_sets = KeySets(self.outbound, clock)
         self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
         self.logout_reader = LogoutReader(self.relying_parties, self.keys, settings.issuer)
 
@@ -223,7 +225,7 @@ class Services:
                 vault=i.vault,
                 relying_parties=i.relying_parties,
                 limits=self.limits,
-                outbound=i.outbound,
+                key_sets=i.key_sets,
                 issuer=i.settings.issuer,
                 lifetimes=i.settings.lifetimes,
                 address=self.address,
