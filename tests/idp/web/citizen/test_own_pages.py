@@ -109,6 +109,8 @@ def test_a_password_can_be_changed_and_the_old_one_is_dead(world: World) -> None
     browser = world.sign_in("hoa")
     form = browser.open("/me/passkeys").form("/me/password")
     assert browser.submit(form, password="short").status == 422
+    common = browser.submit(form, password="password1234")
+    assert (common.status, "easy to guess" in common.text) == (422, True)
     assert browser.submit(form, password="quite another password").status == 200
     old = world.browser()
     page = old.submit(
