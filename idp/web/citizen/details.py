@@ -27,6 +27,23 @@ _TYPES = {
     "profile": "url",
     "picture": "url",
 }
+_HINTS = {
+    "phone_number": N_("With the country code, for example +84 912 345 678"),
+    "profile": N_("Begins with https://"),
+    "picture": N_("Begins with https://"),
+    "website": N_("Begins with https://"),
+    "zoneinfo": N_("For example Asia/Ho_Chi_Minh"),
+    "locale": N_("For example vi or en-GB"),
+}
+# What browsers know of a person and can fill in (WCAG 2.2 §1.3.5).
+_AUTOCOMPLETE = {
+    "email": "email",
+    "phone_number": "tel",
+    "nickname": "nickname",
+    "picture": "photo",
+    "website": "url",
+    "locale": "language",
+}
 _BAD_EMAIL = N_("Enter an e-mail address like name@example.vn")
 _BAD_PHONE = N_("Enter a phone number with its country code, like +84 912 345 678")
 _BAD_URL = N_("Enter a web address that begins with https://")
@@ -127,6 +144,8 @@ def _page(
                 "label": DICTIONARY[claim].label[language],
                 "value": (given or own).get(claim, ""),
                 "type": _TYPES.get(claim, "text"),
+                "hint": translate(_HINTS[claim]) if claim in _HINTS else None,
+                "autocomplete": _AUTOCOMPLETE.get(claim),
             }
             for claim in EDITABLE
         ],
