@@ -17,6 +17,10 @@ INVALID = {"vi": "Yêu cầu không hợp lệ", "en": "Invalid request"}
 CANCELLED_ON_DEVICE = {"vi": "Bạn đã đóng yêu cầu", "en": "You closed the request"}
 COMPANY_WAS_READ = {"vi": "Đã đọc dữ liệu của tổ chức", "en": "Read the organisation's data"}
 HER_DATA = {"vi": "dữ liệu của bạn", "en": "your data"}
+AFTER_PASSKEY = {
+    "vi": "Chỉ cung cấp khi bạn đăng nhập bằng khóa truy cập",
+    "en": "Given only when you sign in with a passkey",
+}
 LEVEL_2 = {"vi": "Mức độ 2", "en": "Level 2"}
 NEEDS_LEVEL_2 = {"vi": "Cần đăng nhập ở mức độ cao hơn", "en": "A stronger sign-in is needed"}
 
@@ -66,6 +70,8 @@ def test_a_password_alone_gives_level_1_and_no_personal_number(site: Site, visit
     citizen = site.person("password")
     visit.begin(site.bank)
     visit.give_password(citizen)
+    visit.is_on("/consent")
+    visit.sees(AFTER_PASSKEY[visit.language])
     visit.decide()
     visit.is_at(site.bank)
     received = visit.received()
