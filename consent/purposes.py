@@ -39,8 +39,8 @@ _PURPOSES = (
         1,
         {"vi": "Giải quyết thủ tục hành chính", "en": "Handling your public-service request"},
         {
-            "vi": "Cơ quan dùng dữ liệu để nhận biết bạn và điền sẵn hồ sơ, "
-            "bạn không phải khai lại những gì Nhà nước đã có.",
+            "vi": "Cơ quan dùng dữ liệu để nhận biết bạn và điền sẵn hồ sơ; "
+            "bạn không phải khai lại những thông tin Nhà nước đã có.",
             "en": "The agency uses the data to recognise you and to fill in your forms, so that you "
             "need not state again what the State already knows.",
         },
@@ -51,7 +51,7 @@ _PURPOSES = (
         1,
         {"vi": "Mở và sử dụng tài khoản ngân hàng", "en": "Opening and using a bank account"},
         {
-            "vi": "Ngân hàng nhận biết khách hàng theo luật phòng, chống rửa tiền.",
+            "vi": "Ngân hàng nhận biết khách hàng theo Luật Phòng, chống rửa tiền.",
             "en": "The bank identifies its customer as the anti-money-laundering law requires.",
         },
         _YEAR,
@@ -61,7 +61,7 @@ _PURPOSES = (
         1,
         {"vi": "Khám bệnh, chữa bệnh", "en": "Medical care"},
         {
-            "vi": "Cơ sở y tế tìm đúng hồ sơ bệnh án và quyền lợi bảo hiểm của bạn.",
+            "vi": "Cơ sở y tế tra cứu đúng hồ sơ bệnh án và quyền lợi bảo hiểm y tế của bạn.",
             "en": "The hospital finds your own medical record and your insurance entitlement.",
         },
         _YEAR,
@@ -72,7 +72,7 @@ _PURPOSES = (
         {"vi": "Cấp tài khoản định danh điện tử", "en": "Issuing your Sen ID account"},
         {
             "vi": "Sen ID đối chiếu thông tin của bạn với cơ sở dữ liệu gốc khi cấp tài khoản "
-            "và giữ cho thông tin luôn đúng.",
+            "và cập nhật để thông tin luôn đúng.",
             "en": "Sen ID compares your data with the authoritative register when it issues your "
             "account, and keeps it correct.",
         },
@@ -83,12 +83,12 @@ _PURPOSES = (
 _BASES = (
     LegalBasis(
         "consent",
-        {"vi": "Bạn đồng ý", "en": "You agreed"},
+        {"vi": "Sự đồng ý của bạn", "en": "You agreed"},
         {"vi": "Luật 91/2025/QH15, Điều 9", "en": "Law 91/2025/QH15, Article 9"},
     ),
     LegalBasis(
         "statutory-function",
-        {"vi": "Luật quy định", "en": "The law provides for it"},
+        {"vi": "Quy định của pháp luật", "en": "The law provides for it"},
         {
             "vi": "Luật 91/2025/QH15, Điều 19; Nghị định 69/2024/NĐ-CP",
             "en": "Law 91/2025/QH15, Article 19; Decree 69/2024/ND-CP",

@@ -8,10 +8,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import flask
+import structlog
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from idp import web
+from idp import audit, web
 from idp.door import Door
 from idp.services import Installation
 from idp.settings import Settings, read_settings
@@ -35,6 +36,9 @@ def create_app(
     settings: Settings | None = None, *, installation: Installation | None = None
 ) -> flask.Flask:
     """Return the application for the settings, by default those of the environment."""
+    if not structlog.is_configured():
+        # The library's own way of printing an error shows the values of local variables.
+        audit.configure_logging()
     held = installation or Installation(settings or read_settings())
     app = flask.Flask("idp.web", static_folder=str(_STATIC), static_url_path="/static")
     app.extensions["sen"] = held
@@ -45,6 +49,8 @@ def create_app(
         METRICS_DIR=str(held.settings.data_dir / "metrics"),
         TRAP_HTTP_EXCEPTIONS=False,
     )
+    # A fault is logged once, without what it says, by idp.web.errors; Flask would tell its message.
+    app.logger.disabled = True
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False

@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import time
+import traceback
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ _SECRET_KEYS = re.compile(
 )
 _ALLOWED_KEYS = frozenset({"status_code", "error_code", "event", "channel_name"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MOST_CAUSES = 5
 REDACTED = "[redacted]"
 _requests_are_logged = False
 
@@ -24,20 +26,53 @@ _requests_are_logged = False
 def configure_logging(level: str = "INFO") -> None:
     """Send every log line, ours and the libraries', to standard error as JSON."""
     global _requests_are_logged  # noqa: PLW0603 - set once, when the process starts
-    _requests_are_logged = logging.getLevelName(level) <= logging.INFO
+    level_number = logging.getLevelNamesMapping()[level]
+    _requests_are_logged = level_number <= logging.INFO
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            place_of_exception,
             redact,
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        wrapper_class=structlog.make_filtering_bound_logger(level_number),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(
+        handlers=[_Libraries()], level=max(logging.WARNING, level_number), force=True
+    )
+
+
+class _Libraries(logging.Handler):
+    """Passes a library's warnings on: its name and its message's fixed words, never the values."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record as an event of ours."""
+        structlog.get_logger(record.name).log(
+            record.levelno, "library", library=record.name, said=str(record.msg)
+        )
+
+
+def place_of_exception(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Replace ``exc_info`` by where it happened and the exceptions' types.
+
+    What an exception says, and what its frames hold, may be a secret or somebody's data.
+    """
+    found = event.pop("exc_info", None)
+    error = found if isinstance(found, BaseException) else sys.exc_info()[1] if found else None
+    told: list[str] = []
+    while error is not None and len(told) < _MOST_CAUSES:
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        told.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}")
+        error = error.__cause__ or error.__context__
+    if told:
+        event["exception"] = "\ncaused by\n".join(told)
+    return event
 
 
 def redact(

@@ -34,6 +34,7 @@ from idp.oidc.client_auth import ClientAuthentication
 from idp.oidc.codes import Codes
 from idp.oidc.disclosure import Disclosure
 from idp.oidc.grants import Grants
+from idp.oidc.key_sets import KeySets
 from idp.oidc.logout import LogoutReader
 from idp.oidc.provider import Provider
 from idp.oidc.readings import Readings
@@ -87,6 +88,7 @@ class Installation:
         self.outbound = Outbound(settings.outbound_allow, settings.extra_ca_file)
         self.registers = _registers(settings, clock, chance)
         self.readings = Readings(self.registers, clock)
+        self.key_sets = KeySets(self.outbound, clock)
         self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
         self.logout_reader = LogoutReader(self.relying_parties, self.keys, settings.issuer)
 
@@ -241,7 +243,7 @@ class Services:
                 vault=i.vault,
                 relying_parties=i.relying_parties,
                 limits=self.limits,
-                outbound=i.outbound,
+                key_sets=i.key_sets,
                 issuer=i.settings.issuer,
                 lifetimes=i.settings.lifetimes,
                 address=self.address,

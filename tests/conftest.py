@@ -125,7 +125,7 @@ def log() -> Iterator[io.StringIO]:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
+            audit.place_of_exception,
             audit.redact,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],

@@ -3,10 +3,13 @@
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
+from babel.core import Locale, get_global
+
 LANGUAGES = ("vi", "en")
 VIETNAM = timezone(timedelta(hours=7))
 TIMES = {"auth_time", "exp", "iat", "nbf", "updated_at"}
 DATES = {"birthdate", "expiry"}
+COUNTRIES = {"country", "nationalities"}
 
 TEXTS: dict[str, dict[str, Any]] = {
     "vi": {
@@ -15,19 +18,19 @@ TEXTS: dict[str, dict[str, Any]] = {
         "language": "Ngôn ngữ",
         "demo": "Trang trình diễn, không phải dịch vụ thật",
         "sign_in": "Đăng nhập bằng Sen ID",
-        "sign_in_what": "Ông/bà sẽ được chuyển đến Sen ID để đăng nhập và tự quyết định "
+        "sign_in_what": "Bạn sẽ được chuyển đến Sen ID để đăng nhập và tự quyết định "
         "chia sẻ thông tin nào.",
         "hello": "Xin chào, {name}",
-        "hello_nameless": "Ông/bà đã đăng nhập",
+        "hello_nameless": "Bạn đã đăng nhập",
         "acting_for": "Đang thực hiện thay mặt cho",
         "received": "Thông tin đã nhận",
-        "received_what": "Đây là toàn bộ thông tin về ông/bà mà Sen ID đã gửi cho chúng tôi.",
+        "received_what": "Đây là toàn bộ thông tin về bạn mà Sen ID đã gửi cho chúng tôi.",
         "column_what": "Thông tin",
         "column_value": "Nội dung",
         "column_claim": "Tên kỹ thuật",
         "tables": {
             "id_token": "Xác nhận đăng nhập (ID token)",
-            "userinfo": "Dữ liệu được ông/bà cho phép (userinfo)",
+            "userinfo": "Dữ liệu bạn cho phép đọc (userinfo)",
         },
         "read_again": "Đọc lại dữ liệu của tôi",
         "sign_out": "Đăng xuất",
@@ -37,22 +40,29 @@ TEXTS: dict[str, dict[str, Any]] = {
         "time_format": "%H:%M:%S ngày %d/%m/%Y",
         "date_format": "%d/%m/%Y",
         "notices": {
-            "declined": "Ông/bà đã chọn không chia sẻ thông tin. Chưa có dữ liệu nào được gửi đi.",
-            "ended": "Ông/bà đã được đăng xuất vì quyền truy cập dữ liệu đã được thu hồi "
-            "hoặc hết hạn. Chúng tôi không còn đọc được dữ liệu của ông/bà.",
+            "declined": "Bạn đã chọn không chia sẻ thông tin. Chưa có dữ liệu nào được gửi đi.",
+            "ended": "Bạn đã được đăng xuất vì quyền đọc dữ liệu đã được rút lại "
+            "hoặc hết hạn. Chúng tôi không còn đọc được dữ liệu của bạn.",
             "read-again": "Đã đọc lại dữ liệu từ Sen ID.",
-            "signed-out": "Ông/bà đã đăng xuất.",
-            "refused": "Chưa đăng nhập được. Xin vui lòng thử lại từ đầu.",
-            "unreachable": "Hiện chưa kết nối được với Sen ID. Xin vui lòng thử lại sau ít phút.",
+            "signed-out": "Bạn đã đăng xuất.",
+            "refused": "Chưa đăng nhập được. Vui lòng thử lại từ đầu.",
+            "unreachable": "Hiện chưa kết nối được với Sen ID. Vui lòng thử lại sau ít phút.",
             "no-page": "Không tìm thấy trang này hoặc biểu mẫu đã hết hạn.",
         },
         "acr": {
             "urn:vn:eid:aal:1": "Mức độ 1: mật khẩu",
-            "urn:vn:eid:aal:2": "Mức độ 2: khóa truy cập (passkey) hoặc hai yếu tố",
+            "urn:vn:eid:aal:2": "Mức độ 2: khóa truy cập (passkey)",
             "urn:vn:eid:aal:3": "Mức độ 3: hai yếu tố, trong đó có sinh trắc học",
             "urn:vn:eid:aal:4": "Mức độ 4: thẻ căn cước, sinh trắc học và mã bí mật",
             "phr": "Chống lừa đảo: khóa truy cập (passkey)",
             "phrh": "Chống lừa đảo: khóa bảo mật phần cứng",
+        },
+        "amr": {
+            "pwd": "mật khẩu",
+            "otp": "mã kích hoạt",
+            "pop": "khóa trong thiết bị",
+            "user": "xác nhận trên thiết bị",
+            "mfa": "nhiều yếu tố",
         },
         "values": {
             "citizen": "công dân",
@@ -62,6 +72,7 @@ TEXTS: dict[str, dict[str, Any]] = {
             "male": "nam",
             "female": "nữ",
             "legal_rep": "người đại diện theo pháp luật",
+            "urn:vn:eid:tax-code": "mã số thuế",
         },
         # Within another claim these words mean something else.
         "parts": {"name": "Tên", "sub": "Mã định danh"},
@@ -69,10 +80,10 @@ TEXTS: dict[str, dict[str, Any]] = {
             "acr": "Mức độ xác thực",
             "address": "Địa chỉ",
             "amr": "Phương thức xác thực",
-            "at_hash": "Mã kiểm tra thẻ truy cập",
+            "at_hash": "Mã kiểm tra của mã truy cập",
             "aud": "Nơi nhận",
             "auth_time": "Đăng nhập lúc",
-            "azp": "Bên được cấp",
+            "azp": "Cấp cho",
             "birthdate": "Ngày sinh",
             "country": "Quốc gia",
             "email": "Thư điện tử",
@@ -103,7 +114,7 @@ TEXTS: dict[str, dict[str, Any]] = {
             "scopes": "Phạm vi",
             "sid": "Phiên đăng nhập",
             "street_address": "Số nhà, đường",
-            "sub": "Mã của ông/bà tại đây",
+            "sub": "Mã của bạn tại đây",
             "sub_id_type": "Loại mã",
             "tax_code": "Mã số thuế",
             "updated_at": "Cập nhật lần cuối",
@@ -150,11 +161,18 @@ TEXTS: dict[str, dict[str, Any]] = {
         },
         "acr": {
             "urn:vn:eid:aal:1": "Level 1: password",
-            "urn:vn:eid:aal:2": "Level 2: passkey, or two factors",
+            "urn:vn:eid:aal:2": "Level 2: passkey",
             "urn:vn:eid:aal:3": "Level 3: two factors, one of them biometric",
             "urn:vn:eid:aal:4": "Level 4: identity card, biometric and passcode",
             "phr": "Phishing-resistant: passkey",
             "phrh": "Phishing-resistant: hardware security key",
+        },
+        "amr": {
+            "pwd": "password",
+            "otp": "activation code",
+            "pop": "key held by the device",
+            "user": "confirmed on the device",
+            "mfa": "several factors",
         },
         "values": {
             "citizen": "citizen",
@@ -164,6 +182,7 @@ TEXTS: dict[str, dict[str, Any]] = {
             "male": "male",
             "female": "female",
             "legal_rep": "legal representative",
+            "urn:vn:eid:tax-code": "tax code",
         },
         "parts": {"name": "Name", "sub": "Identifier"},
         "claims": {
@@ -259,8 +278,16 @@ def _words(claim: str, value: object, language: str) -> str:
         return datetime.fromtimestamp(value, VIETNAM).strftime(texts["time_format"])
     if claim in DATES and isinstance(value, str):
         return _date(value, texts["date_format"])
-    words = texts["acr"] if claim == "acr" else texts["values"]
+    if claim in COUNTRIES and isinstance(value, str):
+        return _country(value, language)
+    words = texts[claim] if claim in {"acr", "amr"} else texts["values"]
     return str(words.get(str(value), value))
+
+
+def _country(code: str, language: str) -> str:
+    """Return the country's name for its ISO 3166 code of two or three letters, or the code."""
+    aliases = get_global("territory_aliases").get(code, [code])
+    return str(Locale(language).territories.get(aliases[0], code))
 
 
 def _date(text: str, form: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from accounts.account import Account, Accounts
 from accounts.authenticators import Passkeys
 from accounts.errors import PasskeyRefusedError
-from accounts.levels import AuthenticationMethod
+from accounts.levels import AuthenticationMethod, level_of
 from accounts.secrets import Passwords
 from accounts.sessions import BrowserSession, BrowserSessions
 from accounts.subject import IdentifierType, Subjects, canonical
@@ -83,9 +83,18 @@ class SignInDesk:
         return self.complete(found.account, AuthenticationMethod.PASSWORD, visitor, current)
 
     def by_passkey(
-        self, credential: object, visitor: Visitor, current: BrowserSession | None
-    ) -> tuple[BrowserSession, str]:
+        self,
+        credential: object,
+        visitor: Visitor,
+        current: BrowserSession | None,
+        *,
+        is_asked: bool = True,
+    ) -> tuple[BrowserSession, str] | None:
         """Sign in with a passkey assertion.
+
+        Not ``is_asked`` means that the request needs no sign-in any more, because the person did it
+        in another tab meanwhile. If she is the same and could gain nothing, the answer is None and
+        her session stays as it is, so that the other tab's forms stay good.
 
         Raises:
             PasskeyRefusedError: the assertion does not hold, or the account cannot be used.
@@ -101,7 +110,15 @@ class SignInDesk:
         if not account.is_open:
             audit.security_event("sign-in.refused", method="passkey", account=account.id)
             raise PasskeyRefusedError("account-not-open")
-        return self.complete(account, AuthenticationMethod.PASSKEY, visitor, current)
+        method = AuthenticationMethod.PASSKEY
+        if (
+            not is_asked
+            and current is not None
+            and current.account_id == account.id
+            and current.level >= level_of(method)
+        ):
+            return None
+        return self.complete(account, method, visitor, current)
 
     def by_activation_code(
         self, login: str, code: str, visitor: Visitor, current: BrowserSession | None

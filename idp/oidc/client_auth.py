@@ -6,7 +6,6 @@ relying party get the same answer.
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,11 +18,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from accounts.schema import Clock, UTCDateTime, metadata
 from accounts.vault import Vault
 from connectors.errors import OutboundRefusedError
-from connectors.outbound import Outbound
 from idp import audit
 from idp.limits import CLIENT_AUTHENTICATION, Limits
 from idp.oidc import wire
 from idp.oidc.errors import ProtocolError
+from idp.oidc.key_sets import Jwk, KeySets
 from idp.oidc.relying_parties import CLIENT_ID, SECRET_METHODS, RelyingParties, RelyingParty
 from idp.settings import Lifetimes
 
@@ -64,7 +63,7 @@ class ClientAuthentication:
     vault: Vault
     relying_parties: RelyingParties
     limits: Limits
-    outbound: Outbound
+    key_sets: KeySets
     issuer: str
     lifetimes: Lifetimes
     address: str
@@ -165,8 +164,8 @@ class ClientAuthentication:
         algorithm = header.get("alg")
         if algorithm not in ASSERTION_ALGORITHMS or "crit" in header:
             raise ValueError("the algorithm is not allowed")
-        for jwk in self._jwks(relying_party)["keys"]:
-            named = header.get("kid")
+        named = header.get("kid")
+        for jwk in self._keys(relying_party, named):
             if named is not None and jwk.get("kid") != named:
                 continue
             if jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
@@ -177,13 +176,11 @@ class ClientAuthentication:
                 return jwt.PyJWK(jwk, algorithm=algorithm).key, algorithm
         raise ValueError("no registered key fits")
 
-    def _jwks(self, relying_party: RelyingParty) -> dict[str, Any]:
+    def _keys(self, relying_party: RelyingParty, named: object) -> list[Jwk]:
         if relying_party.jwks is not None:
-            return relying_party.jwks
-        document = json.loads(self.outbound.get(relying_party.jwks_uri or ""))
-        if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-            raise ValueError("jwks_uri holds no JWK Set")
-        return document
+            known: list[Jwk] = relying_party.jwks["keys"]
+            return known
+        return self.key_sets.at(relying_party.jwks_uri or "", named)
 
     def _is_short_lived(self, expires: object) -> bool:
         latest = self.clock() + self.lifetimes.assertion_memory

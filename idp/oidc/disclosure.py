@@ -153,7 +153,7 @@ class Disclosure:
         return {}
 
     def _permitted_values(self, grant: Grant, wanted: tuple[str, ...]) -> dict[str, Any]:
-        visible = _visible(grant.account_level, grant.level)
+        visible = visible_claims(grant.account_level, grant.level)
         permitted = [claim for claim in wanted if claim in grant.attributes and claim in visible]
         if not permitted:
             return {}
@@ -265,8 +265,11 @@ class Disclosure:
 
 
 @lru_cache(maxsize=16)
-def _visible(account_level: str, authentication_level: int) -> frozenset[str]:
-    """Return the claims that may be seen of an account, and after an authentication, so proved."""
+def visible_claims(account_level: str, authentication_level: int) -> frozenset[str]:
+    """Return the claims that may be seen of an account, and after an authentication, so proved.
+
+    The gate asks here at each release; the consent page, to say beforehand what waits for more.
+    """
     rank = AccountLevel(account_level).rank
     return frozenset(
         claim

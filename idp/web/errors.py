@@ -11,10 +11,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from accounts.errors import AccountsError
+from accounts.errors import AccountsError, PasswordUnsuitableError
 from connectors.errors import ConnectorError
 from consent.errors import ConsentError
 from idp.login.errors import LoginError
+from idp.login.passwords import TOO_COMMON
 from idp.oidc import wire
 from idp.oidc.errors import DisplayedError, RedirectedError
 from idp.oidc.response import error_response
@@ -40,7 +41,7 @@ _TABLE = {
         N_("Invalid request"),
         N_(
             "The service that sent you here made a mistake in its request, so we cannot go on. "
-            "Go back to the service and try again, or tell it the reference below."
+            "Go back to the service and try again."
         ),
     ),
     "interaction-gone": Words(
@@ -69,7 +70,7 @@ _TABLE = {
     "password-unsuitable": Words(
         422,
         N_("Choose another password"),
-        N_("A password needs at least 12 characters and must not repeat a single one."),
+        N_("A password needs at least 12 characters."),
     ),
     "last-authenticator": Words(
         409,
@@ -78,7 +79,7 @@ _TABLE = {
     ),
     "reauthentication-required": Words(
         401,
-        N_("Sign in again first"),
+        N_("Please sign in again"),
         N_("To protect your account, sign in again before you change how you sign in."),
     ),
     "form-expired": Words(
@@ -89,7 +90,7 @@ _TABLE = {
     "not-found": Words(
         404,
         N_("Page not found"),
-        N_("There is nothing at this address."),
+        N_("There is no page at this address. Check that it is typed correctly."),
     ),
     "unavailable": Words(
         503,
@@ -107,6 +108,15 @@ _TABLE = {
         N_("The fault is ours and has been recorded. Please try again later."),
     ),
 }
+_PASSWORD_FAULTS = {
+    "too-short": N_("A password needs at least 12 characters."),
+    "too-long": N_("A password can have at most 1,000 characters."),
+    "too-simple": N_("This password repeats the same few characters. Choose three or four words."),
+    TOO_COMMON: N_(
+        "This password is easy to guess: it is often used, follows a pattern, or is made from your "
+        "name or number. Choose three or four words that do not belong together."
+    ),
+}
 _BY_STATUS = {404: "not-found", 429: "too-many-failures", 503: "unavailable"}
 
 
@@ -118,6 +128,11 @@ def words(code: str) -> Words:
 def message(code: str) -> str:
     """Return the refusal's sentence in the language of this request."""
     return translate(words(code).message)
+
+
+def password_fault(error: PasswordUnsuitableError) -> str:
+    """Return what is wrong with a new password, in the language of this request."""
+    return translate(_PASSWORD_FAULTS.get(error.detail, words(error.code).message))
 
 
 def problem(code: str, status: int | None = None) -> flask.Response:

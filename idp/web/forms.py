@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 
 import flask
 
+from idp.login.errors import InteractionGoneError
 from idp.web import context
 
+_SIGN_IN = "/sign-in/password"
 _LOCAL_PAGE = re.compile(r"/(me(/[a-z]+(-[a-z]+)*)?)?", re.ASCII)
 _ANYWHERE = re.compile(r"/[A-Za-z0-9/_\-]*(\?[A-Za-z0-9=&_%.\-]*)?", re.ASCII)
 # Relying parties and browsers sent by them post here; these endpoints have proofs of their own.
@@ -39,9 +41,25 @@ def is_ours() -> bool:
     return _carries(csrf_token())
 
 
-def _is_from_before_sign_in() -> bool:
-    """True for a form that this browser opened before it was signed in, perhaps in another tab."""
-    return bool(flask.request.form.get("interaction")) and _carries(_token(""))
+def _way_on() -> str | None:
+    """Return where a form leads that this browser opened before it signed in in another tab.
+
+    What such a form was for may be done already, so the flow is asked again. Only a page to look at
+    follows, and only for an interaction of this very browser.
+    """
+    form = flask.request.form
+    if not comes_from_our_origin():
+        return None
+    interaction_id = form.get("interaction", "")
+    if interaction_id:
+        try:
+            context.services().interactions.take_up(interaction_id, context.visitor().binding)
+        except InteractionGoneError:
+            return None
+        return f"/authorize?{urlencode({'interaction': interaction_id})}"
+    if flask.request.path == _SIGN_IN and _carries(_token("")):
+        return local_page(form.get("next", ""))
+    return None
 
 
 def _carries(token: str) -> bool:
@@ -78,10 +96,9 @@ def install(app: flask.Flask) -> None:
             if not comes_from_our_origin():
                 flask.abort(403, "form-expired")
         elif not is_ours():
-            if _is_from_before_sign_in():
-                # Signed in meanwhile: what the form was for is done, so go on without it.
-                target = urlencode({"interaction": request.form["interaction"]})
-                return flask.Response(status=303, headers={"Location": f"/authorize?{target}"})
+            way_on = _way_on()
+            if way_on is not None:
+                return flask.Response(status=303, headers={"Location": way_on})
             flask.abort(403, "form-expired")
         return None
 

@@ -9,7 +9,7 @@ from idp.login.flow import Step
 from idp.login.interaction import Interaction
 from idp.oidc.errors import DisplayedError, RedirectedError
 from idp.oidc.relying_parties import RelyingParty
-from idp.web import context, errors, forms, headers
+from idp.web import context, errors, forms, headers, person
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,14 @@ def sign_in_page(
     login: str = "",
     error: str | None = None,
 ) -> str:
-    """Render the sign-in page; ``error`` is a refusal's code."""
+    """Render the sign-in page; ``error`` is a refusal's code.
+
+    Who signs in once more need not type her login name again.
+    """
     interaction_id = under_way.interaction.id if under_way else ""
+    session = context.session()
+    if not login and reason != "sign-in" and session is not None:
+        login = person.login_of(session.subject_id)
     return flask.render_template(
         "sign_in/sign_in.html",
         relying_party=under_way.shown() if under_way else None,

@@ -13,6 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import flask
+from babel.core import Locale, get_global
 from babel.dates import format_date, format_time
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
@@ -115,6 +116,12 @@ def show_time(value: datetime) -> str:
 def show_datetime(value: datetime, style: str = "long") -> str:
     """The hour, minute and day."""
     return f"{show_time(value)}, {show_date(value, style)}"
+
+
+def show_country(code: str) -> str:
+    """A country's name for its ISO 3166 code of two or three letters, or else the code."""
+    two_letters = get_global("territory_aliases").get(code, [code])[0]
+    return str(Locale(_language()).territories.get(two_letters, code))
 
 
 def untranslated() -> list[str]:

@@ -11,6 +11,7 @@ from accounts.attributes import best_value
 from accounts.errors import PasskeyRefusedError
 from accounts.sessions import BrowserSession
 from accounts.subject import IdentifierType
+from idp.services import BRAND
 from idp.web import context
 
 
@@ -24,6 +25,12 @@ def login_of(subject_id: str) -> str:
     """Return the person's login name, if she has one."""
     known = context.services().subjects.identifiers_of(subject_id)
     return next((i.value for i in known if i.type is IdentifierType.LOGIN), "")
+
+
+def words_about(subject_id: str) -> list[str]:
+    """Return what others know of the subject, which makes no good password: names and numbers."""
+    known = context.services().subjects.identifiers_of(subject_id)
+    return [BRAND, name_of(subject_id), *(identifier.value for identifier in known)]
 
 
 def required() -> BrowserSession:

@@ -27,15 +27,20 @@ ASKING = {
         "unless you withdraw earlier",
         "Full name",
         "Date of birth",
-        "from National population database",
+        "from the national population database",
     ),
 }
 SENTENCE = {
-    "vi": "Trong 30 ngày qua, 2 cơ quan đã sử dụng dữ liệu của bạn 3 lần.",
+    "vi": "Trong 30 ngày qua, 2 cơ quan, tổ chức đã sử dụng dữ liệu của bạn 3 lần.",
     "en": "In the last 30 days 2 agencies used your data 3 times.",
 }
 PLAIN_WORDS = {
-    "vi": ("Đã đọc dữ liệu của bạn", "Đã cho bạn đăng nhập", "Thư điện tử", "Bạn đồng ý"),
+    "vi": (
+        "Đã đọc dữ liệu của bạn",
+        "Đã xác nhận đăng nhập của bạn",
+        "Thư điện tử",
+        "Sự đồng ý của bạn",
+    ),
     "en": ("Read your data", "Signed you in", "E-mail address", "You agreed"),
 }
 DECLINED = {"vi": "Bạn đã chọn không chia sẻ", "en": "You chose not to share"}

@@ -13,7 +13,7 @@ NOBODY = {
     "en": "In the last 30 days nobody used your data.",
 }
 ONCE = {
-    "vi": "Trong 30 ngày qua, 1 cơ quan đã sử dụng dữ liệu của bạn 1 lần.",
+    "vi": "Trong 30 ngày qua, 1 cơ quan, tổ chức đã sử dụng dữ liệu của bạn 1 lần.",
     "en": "In the last 30 days 1 agency used your data once.",
 }
 ONLY_WAY = {"vi": "Đây là cách đăng nhập duy nhất", "en": "This is your only way to sign in"}
@@ -209,3 +209,17 @@ def test_an_account_is_activated_without_javascript(
     visit.decide()
     visit.is_at(site.portal)
     assert visit.received()["name"] == citizen.name
+
+
+def test_the_record_prints_with_whose_it_is_and_without_what_is_pressed(
+    site: Site, visit: Visit
+) -> None:
+    citizen, page = site.person("password"), visit.page
+    visit.sign_in_to_own_pages(citizen)
+    visit.go("/me/uses")
+    expect(page.locator(".sen-printed")).to_be_hidden()
+    page.emulate_media(media="print")
+    expect(page.locator(".sen-printed")).to_be_visible()
+    expect(page.locator(".sen-printed")).to_contain_text(citizen.name)
+    expect(page.locator("header")).to_be_hidden()
+    expect(page.locator("article").first).to_be_visible()

@@ -12,11 +12,15 @@ from tests.stories.visit import Visit
 
 NOTHING_SENT = {"vi": "Chưa có dữ liệu nào được gửi đi", "en": "nothing was sent"}
 WRONG = {"vi": "Thông tin không khớp", "en": "The details do not match"}
-OVER = {"vi": "Phiên đăng nhập này đã kết thúc", "en": "This sign-in is over"}
+OVER = {"vi": "Lượt đăng nhập này đã kết thúc", "en": "This sign-in is over"}
 INVALID = {"vi": "Yêu cầu không hợp lệ", "en": "Invalid request"}
 CANCELLED_ON_DEVICE = {"vi": "Bạn đã đóng yêu cầu", "en": "You closed the request"}
 COMPANY_WAS_READ = {"vi": "Đã đọc dữ liệu của tổ chức", "en": "Read the organisation's data"}
 HER_DATA = {"vi": "dữ liệu của bạn", "en": "your data"}
+AFTER_PASSKEY = {
+    "vi": "Chỉ cung cấp khi bạn đăng nhập bằng khóa truy cập",
+    "en": "Given only when you sign in with a passkey",
+}
 LEVEL_2 = {"vi": "Mức độ 2", "en": "Level 2"}
 NEEDS_LEVEL_2 = {"vi": "Cần đăng nhập ở mức độ cao hơn", "en": "A stronger sign-in is needed"}
 
@@ -66,6 +70,8 @@ def test_a_password_alone_gives_level_1_and_no_personal_number(site: Site, visit
     citizen = site.person("password")
     visit.begin(site.bank)
     visit.give_password(citizen)
+    visit.is_on("/consent")
+    visit.sees(AFTER_PASSKEY[visit.language])
     visit.decide()
     visit.is_at(site.bank)
     received = visit.received()
@@ -263,12 +269,13 @@ def test_two_tabs_sign_in_at_once_and_both_come_through(site: Site, visit: Visit
     visit.is_on("/consent")
 
     # The other tab still shows the form from before.
-    other.locator("#login").fill(citizen.login)
     if way == "password":
+        other.locator("#login").fill(citizen.login)
         other.locator("#password").fill(citizen.password)
         other.locator("#login-submit").click()
     else:
-        other.reload()
+        visit.take_authenticator(citizen, other)
+        other.locator("#passkey-sign-in").click()
     expect(other).to_have_url(re.compile("/consent"))
     other.locator("#consent-allow").click()
     expect(other.locator("#userinfo")).to_contain_text(citizen.name)

@@ -110,9 +110,13 @@ class Visit:
         }
         self.go(f"/authorize?{urlencode(question)}")
 
-    def take_authenticator(self, person: Person | None = None) -> "Visit":
-        """Give this browser a device that makes passkeys, with the person's on it if she has one."""
-        cdp = self.context.new_cdp_session(self.page)
+    def take_authenticator(self, person: Person | None = None, tab: Page | None = None) -> "Visit":
+        """Give this browser a device that makes passkeys, with the person's on it if she has one.
+
+        The debugging protocol knows a device in one tab only, by default the first.
+        """
+        cdp = self.context.new_cdp_session(tab or self.page)
+        before = len(self._authenticators)
         cdp.send("WebAuthn.enable")
         id_ = cdp.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})[
             "authenticatorId"
@@ -120,6 +124,8 @@ class Visit:
         self._authenticators.append((cdp, id_))
         if person is not None and person.passkey is not None:
             credential = person.passkey.for_authenticator()
+            # The same passkey on a second device must not look like an old copy of the first.
+            credential["signCount"] += 100 * before
             cdp.send("WebAuthn.addCredential", {"authenticatorId": id_, "credential": credential})
         return self
 

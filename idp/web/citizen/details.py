@@ -11,11 +11,12 @@ import flask
 from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
 from connectors.cursor import Cursors
 from idp.web import context, person
-from idp.web.language import N_, show_date, translate
+from idp.web.language import N_, show_country, show_date, translate
 
 blueprint = flask.Blueprint("details", __name__)
 _SAVED = N_("Saved.")
 _WORDS = {"male": N_("Male"), "female": N_("Female")}
+_VALID_UNTIL = N_("valid until %(date)s")
 _SOURCES = {
     Source.POPULATION: N_("National population database"),
     Source.IMMIGRATION: N_("Immigration database"),
@@ -26,6 +27,23 @@ _TYPES = {
     "website": "url",
     "profile": "url",
     "picture": "url",
+}
+_HINTS = {
+    "phone_number": N_("With the country code, for example +84 912 345 678"),
+    "profile": N_("Begins with https://"),
+    "picture": N_("Begins with https://"),
+    "website": N_("Begins with https://"),
+    "zoneinfo": N_("For example Asia/Ho_Chi_Minh"),
+    "locale": N_("For example vi or en-GB"),
+}
+# What browsers know of a person and can fill in (WCAG 2.2 §1.3.5).
+_AUTOCOMPLETE = {
+    "email": "email",
+    "phone_number": "tel",
+    "nickname": "nickname",
+    "picture": "photo",
+    "website": "url",
+    "locale": "language",
 }
 _BAD_EMAIL = N_("Enter an e-mail address like name@example.vn")
 _BAD_PHONE = N_("Enter a phone number with its country code, like +84 912 345 678")
@@ -132,6 +150,8 @@ def _page(
                 "label": DICTIONARY[claim].label[language],
                 "value": (given or own).get(claim, ""),
                 "type": _TYPES.get(claim, "text"),
+                "hint": translate(_HINTS[claim]) if claim in _HINTS else None,
+                "autocomplete": _AUTOCOMPLETE.get(claim),
             }
             for claim in EDITABLE
         ],
@@ -142,12 +162,16 @@ def _page(
 
 
 def _readable(claim: str, value: object) -> str:
-    if claim == "birthdate" and re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value), re.ASCII):
-        return show_date(date.fromisoformat(str(value)))
     if isinstance(value, dict):
         if value.get("formatted"):
             return str(value["formatted"])
-        return ", ".join(str(part) for part in value.values() if part)
+        return ", ".join(_readable(part, inner) for part, inner in value.items() if inner)
     if isinstance(value, list):
-        return ", ".join(str(part) for part in value)
-    return translate(_WORDS[value]) if value in _WORDS else str(value)
+        return ", ".join(_readable(claim, inner) for inner in value)
+    text = str(value)
+    if claim in {"nationalities", "country"}:
+        return show_country(text)
+    if claim in {"birthdate", "expiry"} and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        day = show_date(date.fromisoformat(text))
+        return day if claim == "birthdate" else translate(_VALID_UNTIL, date=day)
+    return translate(_WORDS[text]) if text in _WORDS else text

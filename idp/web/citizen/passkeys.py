@@ -5,6 +5,7 @@ import flask
 from accounts.errors import LastAuthenticatorError, PasskeyRefusedError, PasswordUnsuitableError
 from accounts.sessions import BrowserSession
 from idp import audit
+from idp.login import passwords
 from idp.web import context, errors, forms, person, transaction
 from idp.web.language import N_, translate
 
@@ -75,11 +76,14 @@ def set_password() -> flask.Response:
     session = person.required()
     if not person.is_fresh(session):
         return _sign_in_again()
+    about = person.words_about(session.subject_id)
     transaction.release()
     try:
-        hashed = context.installation().hashing.hash(flask.request.form.get("password", ""))
+        hashed = passwords.hash_new(
+            context.installation().hashing, flask.request.form.get("password", ""), about=about
+        )
     except PasswordUnsuitableError as error:
-        return _page(session, error=error.code)
+        return _page(session, error=error.code, told=errors.password_fault(error))
     context.services().passwords.set(session.account_id, hashed)
     audit.security_event("password.changed", account=session.account_id)
     return _page(session, notice_text=translate(_PASSWORD_SET))
@@ -90,7 +94,11 @@ def _sign_in_again() -> flask.Response:
 
 
 def _page(
-    session: BrowserSession, *, error: str | None = None, notice_text: str | None = None
+    session: BrowserSession,
+    *,
+    error: str | None = None,
+    told: str | None = None,
+    notice_text: str | None = None,
 ) -> flask.Response:
     services = context.services()
     keys = services.passkeys.of_account(session.account_id)
@@ -105,7 +113,6 @@ def _page(
                 "created_at": key.created_at,
                 "last_used_at": key.last_used_at,
                 "synced": key.backed_up,
-                "current": False,
             }
             for key in keys
         ],
@@ -114,7 +121,7 @@ def _page(
         login=person.login_of(session.subject_id),
         # The password field is to blame for a password's faults only.
         error_target="new-password" if error == PasswordUnsuitableError.code else "",
-        error=errors.message(error) if error else None,
+        error=told or (errors.message(error) if error else None),
         notice_text=notice_text,
     )
     return flask.Response(body, errors.words(error).status if error else 200)

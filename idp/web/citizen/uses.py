@@ -33,6 +33,7 @@ def uses() -> str:
         section="uses",
         days=timeline.by_day(shown),
         older=f"{base}{joint}before={shown[-1].position}" if len(entries) > _PAGE else None,
+        now=context.installation().clock(),
         newest=base if before is not None else None,
         for_organisation=None if is_own else person.name_of(subject_id),
         views=[

@@ -6,6 +6,7 @@ from accounts.account import Account
 from accounts.errors import PasskeyRefusedError, PasswordUnsuitableError
 from accounts.levels import AuthenticationMethod
 from accounts.sessions import BrowserSession
+from idp.login import passwords
 from idp.login.errors import LoginError, SignInRefusedError, TooManyFailuresError
 from idp.web import context, errors, forms, journey, person, transaction
 
@@ -78,11 +79,14 @@ def set_password() -> flask.Response:
     """Keep a password."""
     session, account = _activating()
     interaction_id = flask.request.form.get("interaction", "")
+    about = person.words_about(session.subject_id)
     transaction.release()
     try:
-        hashed = context.installation().hashing.hash(flask.request.form.get("password", ""))
+        hashed = passwords.hash_new(
+            context.installation().hashing, flask.request.form.get("password", ""), about=about
+        )
     except PasswordUnsuitableError as error:
-        told = errors.message(error.code)
+        told = errors.password_fault(error)
         return flask.Response(_authenticators_page(account, interaction_id, told), 422)
     _spend_code(session, account)
     context.services().passwords.set(account.id, hashed)

@@ -5,22 +5,29 @@ from typing import Any
 import flask
 from markupsafe import Markup
 
-from accounts.attributes import DICTIONARY, IMPLIED
+from accounts.attributes import DICTIONARY, IMPLIED, Attribute, Held, Source, best_value
+from accounts.levels import AccountLevel
+from accounts.sessions import BrowserSession
 from consent.decisions import Asked, notice_hash
 from consent.purposes import LEGAL_BASES, purpose
 from idp.login.flow import AskConsent
+from idp.oidc.disclosure import visible_claims
 from idp.web import context, journey, person
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("consent", __name__)
 
 SOURCES = {
-    "population": N_("National population database"),
-    "immigration": N_("Immigration database"),
-    "enterprises": N_("Business registration database"),
-    "self": N_("What you told us yourself"),
-    "provider": N_("Sen ID"),
+    "population": N_("from the national population database"),
+    "immigration": N_("from the immigration database"),
+    "enterprises": N_("from the business registration database"),
+    "self": N_("as you stated it yourself"),
+    "provider": N_("from Sen ID"),
 }
+_NEEDS_PASSKEY = N_("Given only when you sign in with a passkey")
+_NEEDS_ACCOUNT_LEVEL = N_("Given only when your account has level 02")
+_NOT_HELD = N_("Sen ID holds none of yours at present")
+_OF_HER_OWN = frozenset({Source.POPULATION, Source.IMMIGRATION, Source.SELF})
 
 
 @blueprint.get("/consent")
@@ -94,7 +101,7 @@ def _page(under_way: journey.Journey) -> flask.Response:
 
 
 def _notice(under_way: journey.Journey) -> str:
-    asked, language = _asked(under_way), flask.g.language
+    asked, language, session = _asked(under_way), flask.g.language, person.required()
     reason, basis = purpose(asked.purpose), LEGAL_BASES["consent"]
     today = context.installation().clock()
     return flask.render_template(
@@ -103,8 +110,8 @@ def _notice(under_way: journey.Journey) -> str:
         agency=under_way.relying_party.name(language),
         purpose={"title": reason.title[language], "details": reason.details[language]},
         legal_basis={"title": basis.title[language], "law": basis.law[language]},
-        required=_rows(asked.required, language),
-        optional=_rows(asked.optional, language),
+        required=_rows(asked.required, session),
+        optional=_rows(asked.optional, session),
         until=today.date() + reason.lasts,
         offline=asked.offline,
         acting_for=person.name_of(asked.acting_for) if asked.acting_for else None,
@@ -112,14 +119,41 @@ def _notice(under_way: journey.Journey) -> str:
     )
 
 
-def _rows(claims: tuple[str, ...], language: str) -> list[dict[str, Any]]:
-    rows = [DICTIONARY[claim] for claim in claims if claim in DICTIONARY and claim not in IMPLIED]
+def _rows(claims: tuple[str, ...], session: BrowserSession) -> list[dict[str, Any]]:
+    services, language = context.services(), flask.g.language
+    account_level = services.accounts.account(session.account_id).level
+    visible = visible_claims(account_level.value, int(session.level))
+    held = services.held.of_subject(session.subject_id)
     return [
         {
             "claim": row.claim,
             "label": row.label[language],
-            "source": translate(SOURCES[row.sources[0].value]),
+            "source": translate(SOURCES[_source_of(row, held).value]),
             "sensitive": row.sensitive,
+            "waits_for": _waits_for(row, visible, account_level, held),
         }
-        for row in rows
+        for claim in claims
+        if (row := DICTIONARY.get(claim)) is not None and claim not in IMPLIED
     ]
+
+
+def _source_of(row: Attribute, held: dict[Source, Held]) -> Source:
+    """Return the best source that states the attribute of this very person."""
+    stating = (s for s in row.sources if s in held and held[s].values.get(row.claim) is not None)
+    return next(stating, row.sources[0])
+
+
+def _waits_for(
+    row: Attribute, visible: frozenset[str], account_level: AccountLevel, held: dict[Source, Held]
+) -> str | None:
+    """Return what is missing before the gate gives this attribute, or None if it gives it now.
+
+    She agrees to it all the same, so that she is not asked again when nothing is missing any more.
+    """
+    if account_level.rank < row.account_level.rank:
+        return translate(_NEEDS_ACCOUNT_LEVEL)
+    if row.claim not in visible:
+        return translate(_NEEDS_PASSKEY)
+    if _OF_HER_OWN.intersection(row.sources) and best_value(held, row.claim) is None:
+        return translate(_NOT_HELD)
+    return None

@@ -3,6 +3,7 @@
 import flask
 
 from accounts.errors import PasskeyRefusedError
+from idp.login.flow import SignIn
 from idp.web import context, errors, forms, journey
 
 blueprint = flask.Blueprint("passkey", __name__)
@@ -28,13 +29,15 @@ def verify() -> flask.Response:
     if document is None:
         return errors.problem("invalid_request")
     interaction_id = str(document.get("interaction") or "")
-    journey.find(interaction_id)
+    under_way = journey.find(interaction_id)
+    is_asked = under_way is None or isinstance(under_way.next_step(), SignIn)
     try:
         started = context.services().sign_in.by_passkey(
-            document.get("credential"), context.visitor(), context.session()
+            document.get("credential"), context.visitor(), context.session(), is_asked=is_asked
         )
     except PasskeyRefusedError as error:
         return errors.problem(error.code)
-    context.signed_in(started)
+    if started is not None:
+        context.signed_in(started)
     target = forms.local_page(str(document.get("next") or ""))
     return flask.jsonify(location=journey.go_on(interaction_id, otherwise=target))

@@ -68,6 +68,7 @@ def test_every_page_exists_in_both_languages(world: World, path: str) -> None:
     for language in LANGUAGES:
         browser.open(f"/language/{language}")
         page = browser.open(path)
+        assert page.status == (404 if path == "/nope" else 200)
         assert f'lang="{language}"' in page.html
         texts[language] = page.text
     assert texts["vi"] != texts["en"]

@@ -109,6 +109,8 @@ def test_a_password_can_be_changed_and_the_old_one_is_dead(world: World) -> None
     browser = world.sign_in("hoa")
     form = browser.open("/me/passkeys").form("/me/password")
     assert browser.submit(form, password="short").status == 422
+    common = browser.submit(form, password="password1234")
+    assert (common.status, "easy to guess" in common.text) == (422, True)
     assert browser.submit(form, password="quite another password").status == 200
     old = world.browser()
     page = old.submit(
@@ -138,3 +140,32 @@ def test_a_bad_detail_is_told_and_nothing_is_kept(world: World, claim: str, bad:
     assert page.status == 422
     assert page.form("/me/details").values[claim] == bad
     assert browser.open("/me/details").form("/me/details").values[claim] != bad
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("France", "X0000001", "valid until 1 January 2039", "14 July 1979")),
+        ("vi", ("Pháp", "X0000001", "có giá trị đến 1 tháng 1 năm 2039", "14 tháng 7 năm 1979")),
+    ],
+)
+def test_what_the_registers_say_stands_in_words(
+    world: World, language: str, words: tuple[str, ...]
+) -> None:
+    browser = world.sign_in("jean")
+    browser.open(f"/language/{language}")
+    text = browser.open("/me/details").text
+    assert not [word for word in words if word not in text]
+    assert "FRA" not in text
+
+
+@pytest.mark.parametrize("prompt", [None, "login"])
+def test_who_signs_in_again_is_offered_her_own_login_and_no_activation(
+    world: World, prompt: str | None
+) -> None:
+    browser = world.sign_in() if prompt else world.browser()
+    world.tick()
+    page = browser.visit(world.party().begin(prompt=prompt).url)
+    values = page.form("/sign-in/password").values
+    assert values["login"] == ("lan" if prompt else "")
+    assert ("First time here?" in page.text) is (prompt is None)

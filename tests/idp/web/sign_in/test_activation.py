@@ -1,5 +1,7 @@
 """Activating an issued account."""
 
+import pytest
+
 from tests.support.browser import Browser, Page, as_json
 from tests.support.phone import Phone
 from tests.support.world import World
@@ -95,3 +97,17 @@ def test_an_unsuitable_password_is_told(world: World) -> None:
     browser = world.browser()
     page = begin(browser)
     assert browser.submit(page.form("/activate/password"), password="short").status == 422
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "easy to guess"), ("vi", "dễ đoán")])
+@pytest.mark.parametrize("password", ["password1234", "Phạm Minh Tâm", "999069000004"])
+def test_a_password_that_others_guess_is_refused_where_it_is_first_set(
+    world: World, language: str, words: str, password: str
+) -> None:
+    browser = world.browser()
+    browser.language = language
+    page = begin(browser)
+    refused = browser.submit(page.form("/activate/password"), password=password)
+    assert refused.status == 422
+    assert words in refused.text
+    assert password not in refused.html.replace(world.person("tam").name, "")
