@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from accounts.account import AccountState, account, account_lock
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 
 
@@ -91,7 +93,7 @@ class Mandates:
                 select(mandate.c.agent_id).where(
                     mandate.c.principal_id == principal_id,
                     mandate.c.type == type_.value,
-                    *self._in_force(),
+                    *self._valid(),
                 )
             )
         }
@@ -120,12 +122,46 @@ class Mandates:
             )
         return lost
 
+    def end_of(self, subject_id: str) -> int:
+        """End every mandate that the subject gave or received; return how many."""
+        now = self._clock()
+        return self._db.execute(
+            update(mandate)
+            .where(
+                (mandate.c.principal_id == subject_id) | (mandate.c.agent_id == subject_id),
+                mandate.c.valid_to.is_(None) | (mandate.c.valid_to > now),
+            )
+            .values(valid_to=now)
+        ).rowcount
+
     def _in_force(self) -> tuple[Any, ...]:
+        """Return what makes a mandate count now.
+
+        A locked account suspends the mandates given and received (Decree 69/2024 Art. 15); they
+        count again when its last lock reason is gone, so nothing is written for it.
+        """
+        return (
+            *self._valid(),
+            _not_barred(mandate.c.principal_id),
+            _not_barred(mandate.c.agent_id),
+        )
+
+    def _valid(self) -> tuple[Any, ...]:
         now = self._clock()
         return (
             mandate.c.valid_from <= now,
             mandate.c.valid_to.is_(None) | (mandate.c.valid_to > now),
         )
+
+
+def _not_barred(subject_id: Column[str]) -> ColumnElement[bool]:
+    """Return the condition that the subject's live account, if there is one, has no lock."""
+    barred = (
+        select(account.c.id)
+        .join(account_lock, account_lock.c.account_id == account.c.id)
+        .where(account.c.subject_id == subject_id, account.c.state != AccountState.CLOSED.value)
+    )
+    return ~barred.exists()
 
 
 def _mandate(row: Row[Any]) -> Mandate:

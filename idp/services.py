@@ -37,6 +37,7 @@ from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
 from idp.settings import Settings
+from idp.standing import Standing
 
 BRAND = "Sen ID"
 Made = TypeVar("Made")
@@ -166,6 +167,19 @@ class Services:
         i = self.installation
         return Grants(
             self.db, i.clock, i.settings.lifetimes, self.use_log, self.held, self.mandates
+        )
+
+    @lazily
+    def standing(self) -> Standing:
+        """Changes of accounts' standing."""
+        return Standing(
+            self.accounts,
+            self.subjects,
+            self.held,
+            self.mandates,
+            self.sessions,
+            self.grants,
+            self.installation.clock,
         )
 
     @lazily
