@@ -2,6 +2,7 @@
 
 from idp.app import create_app
 from idp.audit import configure_logging
+from idp.register_checks import check_by_itself
 from idp.services import Installation
 from idp.settings import read_settings
 from idp.upkeep import purge_by_itself
@@ -9,4 +10,5 @@ from idp.upkeep import purge_by_itself
 configure_logging()
 _installation = Installation(read_settings())
 purge_by_itself(_installation)
+check_by_itself(_installation)
 app = create_app(installation=_installation)

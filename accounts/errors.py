@@ -23,6 +23,12 @@ class AccountClosedError(AccountsError):
     code = "account-closed"
 
 
+class UnknownApplicationError(AccountsError):
+    """No such application."""
+
+    code = "not-found"
+
+
 class PasskeyRefusedError(AccountsError):
     """A WebAuthn ceremony failed one of our checks (WebAuthn Level 3 §7)."""
 

@@ -27,6 +27,8 @@ class MandateType(StrEnum):
     """The kinds of mandate that exist so far."""
 
     LEGAL_REP = "legal_rep"
+    PARENT = "parent"
+    GUARDIAN = "guardian"
 
 
 mandate = Table(
@@ -45,7 +47,9 @@ Index("ix_mandate_principal_id_agent_id", mandate.c.principal_id, mandate.c.agen
 
 @dataclass(frozen=True)
 class Mandate:
-    """The right of ``agent_id`` (a person) to act for ``principal_id`` (an organisation)."""
+    """The right of ``agent_id`` (a person) to act for ``principal_id`` (an organisation, or a child
+    or ward).
+    """
 
     id: str
     type: MandateType
@@ -64,11 +68,12 @@ class Mandates:
         self._clock = clock
         self._chance = chance
 
-    def held_by(self, agent_id: str) -> list[Mandate]:
-        """Return the mandates under which the person may act now."""
+    def held_by(self, agent_id: str, type_: MandateType | None = None) -> list[Mandate]:
+        """Return the mandates, of one type or all, under which the person may act now."""
+        of_type = () if type_ is None else (mandate.c.type == type_.value,)
         rows = self._db.execute(
             select(mandate)
-            .where(mandate.c.agent_id == agent_id, *self._in_force())
+            .where(mandate.c.agent_id == agent_id, *of_type, *self._in_force())
             .order_by(mandate.c.valid_from, mandate.c.id)
         )
         return [_mandate(row) for row in rows]
@@ -81,6 +86,38 @@ class Mandates:
             )
         ).first()
         return None if row is None else _mandate(row)
+
+    def grant(
+        self,
+        type_: MandateType,
+        principal_id: str,
+        agent_id: str,
+        source: str,
+        valid_to: datetime | None,
+    ) -> None:
+        """Let the person act for the other until the moment, unless she may already."""
+        known = self._db.execute(
+            select(mandate.c.id).where(
+                mandate.c.type == type_.value,
+                mandate.c.principal_id == principal_id,
+                mandate.c.agent_id == agent_id,
+                *self._valid(),
+            )
+        ).first()
+        if known is not None:
+            return
+        now = self._clock()
+        self._db.execute(
+            insert(mandate).values(
+                id=new_id(now, self._chance),
+                type=type_.value,
+                principal_id=principal_id,
+                agent_id=agent_id,
+                source=source,
+                valid_from=now,
+                valid_to=valid_to,
+            )
+        )
 
     def follow_register(
         self, type_: MandateType, principal_id: str, agents: set[str], source: str

@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 
 from accounts.account import OPERATOR, Account, CloseReason, LockReason
 from accounts.errors import AccountsError, SealBrokenError
+from accounts.levels import AccountLevel
 from idp.audit import configure_logging
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
@@ -306,6 +307,46 @@ def account_activation_code(identifier: str) -> None:
         found = _found(services, identifier)
         code = services.accounts.new_activation_code(found.id)
     click.echo(f"activation code: {code}")
+
+
+@main.group()
+def officer() -> None:
+    """Appoint the officers who decide at the desk."""
+
+
+@officer.command("add")
+@click.argument("identifier")
+@click.option("--office", required=True, help="The office, as citizens read it.")
+def officer_add(identifier: str, office: str) -> None:
+    """Appoint the holder of an open account of level 02; a new office ends the one she had."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        if found.level is not AccountLevel.LEVEL_02 or not found.is_open:
+            raise _Failure("an officer needs an open account of level 02")
+        appointed = services.officers.appoint(found.subject_id, office)
+    click.echo(f"appointed {appointed.sign} at {appointed.office}")
+
+
+@officer.command("remove")
+@click.argument("identifier")
+def officer_remove(identifier: str) -> None:
+    """End an officer's office at once."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        if not services.officers.dismiss(found.subject_id):
+            raise _Failure("this person holds no office")
+    click.echo("removed")
+
+
+@officer.command("list")
+def officer_list() -> None:
+    """List the officers: sign, account, since when, office."""
+    with _told(), _transaction() as services:
+        for one in services.officers.all():
+            known = services.accounts.find_of_subject(one.subject_id)
+            click.echo(
+                f"{one.sign}\t{known.id if known else '-'}\t{one.since:%Y-%m-%d}\t{one.office}"
+            )
 
 
 class _KnownHashes:

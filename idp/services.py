@@ -8,9 +8,11 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 
 from accounts.account import Accounts
+from accounts.applications import Applications
 from accounts.attributes import HeldAttributes
 from accounts.authenticators import Passkeys, RelyingPartyIdentity
 from accounts.mandates import Mandates
+from accounts.officers import Officers
 from accounts.schema import Chance, Clock
 from accounts.secrets import PasswordHashing, Passwords
 from accounts.sessions import BrowserSessions, SessionLimits
@@ -21,6 +23,7 @@ from connectors.registry import registers
 from consent.data_use import UseLog
 from consent.decisions import Consents
 from idp import clock as system_clock
+from idp.applying.office import ApplicationOffice
 from idp.database import connect
 from idp.keys import KeyRing, SigningKeys
 from idp.limits import Limits
@@ -180,6 +183,33 @@ class Services:
             self.sessions,
             self.grants,
             self.installation.clock,
+        )
+
+    @lazily
+    def officers(self) -> Officers:
+        """Officers."""
+        i = self.installation
+        return Officers(self.db, i.clock, i.chance)
+
+    @lazily
+    def applications(self) -> Applications:
+        """Applications as they are kept."""
+        i = self.installation
+        return Applications(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def application_office(self) -> ApplicationOffice:
+        """Taking, weighing and deciding applications."""
+        return ApplicationOffice(
+            db=self.db,
+            clock=self.installation.clock,
+            applications=self.applications,
+            accounts=self.accounts,
+            subjects=self.subjects,
+            held=self.held,
+            mandates=self.mandates,
+            use_log=self.use_log,
+            correlation=self.correlation,
         )
 
     @lazily

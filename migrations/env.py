@@ -4,9 +4,11 @@ from alembic import context
 
 # Every module that declares a table, so that the metadata is whole.
 import accounts.account
+import accounts.applications
 import accounts.attributes
 import accounts.authenticators
 import accounts.mandates
+import accounts.officers
 import accounts.secrets
 import accounts.sessions
 import accounts.subject  # noqa: F401

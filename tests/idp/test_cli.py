@@ -205,6 +205,15 @@ def test_a_foreigner_can_become_a_citizen(environment: Path) -> None:
     assert "no-succession" in failed("account", "naturalise", "jean", "999079000078")
 
 
+def test_officers_are_appointed_listed_and_removed(environment: Path) -> None:
+    assert "level 02" in failed("officer", "add", "hoa", "--office", "Công an phường Mẫu")
+    sign = told("officer", "add", "lan", "--office", "Công an phường Mẫu").split()[1]
+    assert told("officer", "list").startswith(f"{sign}\t")
+    assert "removed" in told("officer", "remove", "lan")
+    assert told("officer", "list") == ""
+    assert "no office" in failed("officer", "remove", "lan")
+
+
 def test_an_activation_code_can_be_given(environment: Path) -> None:
     assert told("account", "activation-code", "tam").startswith("activation code: ")
 
