@@ -200,6 +200,10 @@ class Subjects:
         found = list(rows)
         return str(found[0]) if len(found) == 1 else None
 
+    def find_organisation(self, tax_code: str) -> str | None:
+        """Return the organisation that bears this tax code, if any."""
+        return self.find(IdentifierType.TAX_CODE, tax_code)
+
     def identifiers_of(self, subject_id: str) -> list[Identifier]:
         """Return every identifier of the subject, past ones included, opened."""
         rows = self._db.execute(

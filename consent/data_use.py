@@ -49,6 +49,7 @@ class Channel(StrEnum):
     USERINFO = "userinfo"
     INTROSPECTION = "introspection"
     CONNECTOR_PULL = "connector_pull"
+    STAFF_VIEW = "staff_view"
 
 
 class Outcome(StrEnum):
@@ -116,7 +117,7 @@ class Use:
     """What is about to be released or was refused.
 
     ``attributes`` are the names in the actual payload, ``other_party`` the organisation acted for (in
-    the person's chain) or the person who acted (in the organisation's).
+    the person's chain) or the person who acted (in the organisation's); of a staff view, the officer.
     """
 
     subject_id: str

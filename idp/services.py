@@ -12,11 +12,12 @@ from accounts.applications import Applications
 from accounts.attributes import HeldAttributes
 from accounts.authenticators import Passkeys, RelyingPartyIdentity
 from accounts.mandates import Mandates
-from accounts.officers import Officers
+from accounts.officers import Officer, Officers
 from accounts.schema import Chance, Clock
 from accounts.secrets import PasswordHashing, Passwords
 from accounts.sessions import BrowserSessions, SessionLimits
 from accounts.subject import Subjects
+from accounts.unlocking import UnlockRequests
 from accounts.vault import Vault
 from connectors.outbound import Outbound
 from connectors.registry import registers
@@ -25,6 +26,7 @@ from consent.decisions import Consents
 from idp import clock as system_clock
 from idp.applying.office import ApplicationOffice
 from idp.database import connect
+from idp.desk import Desk
 from idp.keys import KeyRing, SigningKeys
 from idp.limits import Limits
 from idp.login.authorization import Authorization
@@ -209,6 +211,25 @@ class Services:
             held=self.held,
             mandates=self.mandates,
             use_log=self.use_log,
+            correlation=self.correlation,
+        )
+
+    @lazily
+    def unlock_requests(self) -> UnlockRequests:
+        """Requests to unlock that wait for a second officer."""
+        i = self.installation
+        return UnlockRequests(self.db, i.clock, i.chance, i.vault)
+
+    def desk_of(self, officer: Officer) -> Desk:
+        """Return the desk at which the officer works."""
+        return Desk(
+            officer=officer,
+            accounts=self.accounts,
+            subjects=self.subjects,
+            standing=self.standing,
+            unlock_requests=self.unlock_requests,
+            use_log=self.use_log,
+            limits=self.limits,
             correlation=self.correlation,
         )
 

@@ -11,7 +11,8 @@ import accounts.mandates
 import accounts.officers
 import accounts.secrets
 import accounts.sessions
-import accounts.subject  # noqa: F401
+import accounts.subject
+import accounts.unlocking  # noqa: F401
 import connectors.simulator  # noqa: F401
 import consent.data_use
 import consent.decisions  # noqa: F401

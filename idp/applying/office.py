@@ -344,20 +344,20 @@ class ApplicationOffice:
             raise NotReadyError
         actor = Actor(ActorKind.OFFICER, officer.id)
         try:
-            # Two applications for one person decided at once: the second finds the first's account.
+            # Two applications for one person decided at once: the second finds the first's account,
+            # and whatever it had begun is taken back.
             with self.db.begin_nested():
-                account = self._issue(found, said.values, actor, reason)
+                account = self._issue(found, said.values, actor, reason.strip())
+                if not self.applications.decide(
+                    found.id,
+                    ApplicationState.ISSUED,
+                    officer_id=officer.id,
+                    reason=reason.strip()[:2000],
+                    account_id=account.id,
+                ):
+                    raise NotReadyError
         except (IntegrityError, IdentifierTakenError) as error:
             raise NotReadyError from error
-        decided = self.applications.decide(
-            found.id,
-            ApplicationState.ISSUED,
-            officer_id=officer.id,
-            reason=reason.strip(),
-            account_id=account.id,
-        )
-        if not decided:
-            raise NotReadyError
         audit.security_event("application.issued", application=found.id, account=account.id)
         return account
 
