@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -33,6 +33,7 @@ from connectors.protocol import NotFound, Query, Record
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
 from idp import audit
 from idp.applying.rules import (
+    OWN_AGE,
     RULES,
     Awaited,
     BadApplicationError,
@@ -50,6 +51,8 @@ from idp.applying.rules import (
 
 _LEASE = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(minutes=15)
+FRESH = timedelta(hours=24)
+"""A register's word older than this is asked for again before anything is issued upon it."""
 _WARDS = "legal_representative"
 
 
@@ -92,9 +95,14 @@ class Assessment:
         return not self.awaited and not self.obstacles
 
     def register_says(self) -> Evidence | None:
-        """Return the register's latest answer that says something."""
+        """Return the register's latest answer that says something, however old."""
         said = [one for one in self.evidence if one.outcome in {Outcome.FOUND, Outcome.NOT_FOUND}]
         return said[-1] if said else None
+
+    def is_stale(self, now: datetime) -> bool:
+        """True when the register's word is too old to issue anything upon it."""
+        said = self.register_says()
+        return said is not None and now - said.received_at > FRESH
 
 
 @dataclass(frozen=True)
@@ -214,7 +222,18 @@ class ApplicationOffice:
         values = said.values if said is not None and said.outcome is Outcome.FOUND else None
         obstacles = () if said is None else tuple(self._obstacles(found, values, agreements))
         awaited = tuple(_awaited(found, values, said, evidence, agreements, self._tie_is_stated))
+        if found.state.is_open and assessed.is_stale(self.clock()):
+            awaited = (Awaited.REGISTER, *awaited)
         return Assessment(awaited, obstacles, evidence, agreements)
+
+    def renew(self, application_id: str) -> bool:
+        """Have the register asked again if its word has grown old; True when it is to be asked."""
+        found = self.applications.hold(application_id)
+        if not found.state.is_open or not self.assess(found).is_stale(self.clock()):
+            return False
+        if found.next_check_at is None:
+            self.applications.check_again(found.id, self.clock())
+        return True
 
     def receive_visit(self, application_id: str, officer: Officer, visit: Visit) -> None:
         """Record that the person stood at the desk; now the file is complete and the clock runs.
@@ -435,16 +454,31 @@ class ApplicationOffice:
                 yield Obstacle.NOT_REPRESENTATIVE
             if any(one.answer is Answer.DECLINED for one in agreements):
                 yield Obstacle.DECLINED
-        if found.state.is_open and self._has_it_already(found):
-            yield Obstacle.HAS_ACCOUNT
+        if found.state.is_open:
+            yield from self._standing_obstacles(found)
 
-    def _has_it_already(self, found: Application) -> bool:
+    def _standing_obstacles(self, found: Application) -> Iterator[Obstacle]:
+        """Find what stands in the accounts we keep against it."""
+        if RULES[found.kind].by_holder and not self._is_level_02(found.applicant_id):
+            yield Obstacle.APPLICANT_BARRED
+        known = self._known_account(found)
+        if known is not None and known.level.rank >= RULES[found.kind].level.rank:
+            yield Obstacle.HAS_ACCOUNT
+        if known is None and self._is_child(found):
+            yield Obstacle.GUARDIAN_FIRST
+
+    def _known_account(self, found: Application) -> Account | None:
         rules = RULES[found.kind]
         subject_id = self.subjects.find(rules.identifier, number_of(found.kind, found.stated))
         known = self.accounts.find_of_subject(subject_id) if subject_id else None
-        return (
-            known is not None and known.closed_at is None and known.level.rank >= rules.level.rank
-        )
+        return known if known is not None and known.closed_at is None else None
+
+    def _is_child(self, found: Application) -> bool:
+        """True for a citizen below 14 whom no guardian has applied for yet (Art. 7)."""
+        if found.kind is not ApplicationKind.CITIZEN_02:
+            return False
+        born = date.fromisoformat(found.stated["birthdate"])
+        return legal_clock.age(born, legal_clock.today(self.clock())) < OWN_AGE
 
     def _tie_is_stated(self, found: Application, values: dict[str, Any]) -> bool:
         own = self._personal_number(found.applicant_id)

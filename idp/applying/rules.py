@@ -40,6 +40,8 @@ class Obstacle(StrEnum):
     PASSPORT_EXPIRED = "passport-expired"
     RESIDENCE_ENDED = "residence-ended"
     HAS_ACCOUNT = "has-account"
+    GUARDIAN_FIRST = "guardian-first"
+    APPLICANT_BARRED = "applicant-barred"
 
 
 class BadApplicationError(AccountsError):

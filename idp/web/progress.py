@@ -42,6 +42,8 @@ OBSTACLES = {
     Obstacle.PASSPORT_EXPIRED: N_("The passport has expired."),
     Obstacle.RESIDENCE_ENDED: N_("The residence card has expired."),
     Obstacle.HAS_ACCOUNT: N_("There is an account of this level already."),
+    Obstacle.GUARDIAN_FIRST: N_("Below 14 years of age: a parent or guardian applies first."),
+    Obstacle.APPLICANT_BARRED: N_("The applicant's own account of level 02 is not open any more."),
 }
 ANSWERS = {
     Answer.ASKED: ("blue", N_("Asked")),
@@ -59,6 +61,11 @@ _FIELDS = {
     "tie": N_("Tie to the applicant"),
 }
 _CLAIMS = {"personal_number": "vn_pid", "name": "name", "tax_code": "tax_code"}
+_BESIDES = {
+    "organization_legal_reps": N_("Legal representatives"),
+    "parents": N_("Parents"),
+    "legal_representative": N_("Representative or guardian"),
+}
 _FAULTS = {
     "missing": N_("Fill this in"),
     "impossible": N_("This cannot be right; compare it with the paper"),
@@ -128,7 +135,9 @@ def claim_of(field: str, kind: ApplicationKind) -> str:
 def label_of(claim: str) -> str:
     """Return a claim's plain name."""
     row = DICTIONARY.get(claim)
-    return row.label[flask.g.language] if row else claim.replace("_", " ")
+    if row is not None:
+        return row.label[flask.g.language]
+    return translate(_BESIDES[claim]) if claim in _BESIDES else claim.replace("_", " ")
 
 
 def fault(code: str) -> str:
@@ -177,6 +186,11 @@ def readable(claim: str, value: Any) -> str:
         return translate(_SEXES[value])
     if claim == "birthdate":
         return _value("birthdate", str(value))
+    if claim in _BESIDES and isinstance(value, list):
+        return ", ".join(readable(claim, one) for one in value)
+    if claim in _BESIDES and isinstance(value, dict) and value.get("name"):
+        # Other people's numbers are nobody's business here.
+        return str(value["name"])
     if isinstance(value, dict):
         return ", ".join(readable("", part) for part in value.values() if part)
     if isinstance(value, list):

@@ -29,7 +29,12 @@ _ACTIONS_ON_ORGANISATION = {
     Channel.STAFF_VIEW: N_("An officer looked at the organisation's data"),
 }
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
-_OTHER_LABELS = {"represents": N_("Whom you act for")}
+_OTHER_LABELS = {
+    "represents": N_("Whom you act for"),
+    "organization_legal_reps": N_("Legal representatives"),
+    "parents": N_("Parents"),
+    "legal_representative": N_("Representative or guardian"),
+}
 # What `represents` tells of the organisation itself (eid.md 5.3).
 _REPRESENTED = ("organization_name", "tax_code")
 # Told by the entry itself: that somebody was recognised, not what was read of her.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.account import AccountKind, AccountState
+from accounts.account import OPERATOR, AccountKind, AccountState, LockReason
 from accounts.applications import ApplicationKind, ApplicationState
 from accounts.legal_clock import HANOI
 from accounts.levels import AccountLevel
@@ -289,6 +289,42 @@ def test_who_has_an_account_gets_no_second_one(world: World, office: Office) -> 
     with world.transaction() as services:
         newest = services.use_log.of_subject(world.subject_in(services, "lan"), limit=1)[0]
     assert newest.use.purpose == "account-issuing"
+
+
+def test_an_old_word_of_the_register_is_asked_for_again(world: World, office: Office) -> None:
+    office.knows_citizen(NEWCOMER)
+    application = office.apply(CITIZEN_01, NEWCOMER)
+    world.tick(days=1, seconds=1)
+    with pytest.raises(NotReadyError):
+        office.issue(application.id)
+    with world.transaction() as services:
+        assert services.application_office.renew(application.id)
+    assert register_checks.check_all(world.installation) == 1
+    assert office.issue(application.id).level is AccountLevel.LEVEL_01
+    with world.transaction() as services:
+        assert not services.application_office.renew(application.id)
+
+
+def test_an_applicant_whose_account_is_locked_gets_nothing(world: World, office: Office) -> None:
+    office.knows_company(COMPANY["tax_code"], COMPANY["name"], "lan")
+    application = office.apply(ApplicationKind.ORGANISATION, COMPANY, "lan")
+    account = world.account("lan")
+    with world.transaction() as services:
+        services.standing.lock(account, LockReason.RISK, OPERATOR)
+    assert office.awaited(application.id) == ([], ["applicant-barred"])
+    with pytest.raises(NotReadyError):
+        office.issue(application.id)
+
+
+def test_a_childs_level_02_comes_after_its_guardians_application(
+    world: World, office: Office
+) -> None:
+    office.knows_citizen(CHILD, parents=[{"personal_number": world.person("lan").number}])
+    application = office.apply(CITIZEN_02, CHILD)
+    assert office.awaited(application.id)[1] == ["guardian-first"]
+    office.issue(office.apply(ApplicationKind.MINOR, {**CHILD, "tie": "parent"}, "lan").id)
+    office.visit(application.id)
+    assert office.issue(application.id).level is AccountLevel.LEVEL_02
 
 
 class DownRegister:

@@ -8,7 +8,8 @@ from accounts.applications import Answer, Application, ApplicationKind, Evidence
 from idp.applying.office import Assessment, Visit
 from idp.applying.rules import BadApplicationError, ReasonMissingError
 from idp.desk import Desk
-from idp.web import context, errors, journey, person, progress
+from idp.register_checks import check
+from idp.web import context, errors, journey, person, progress, transaction
 from idp.web.desk.entrance import desk
 from idp.web.language import N_, translate
 
@@ -32,8 +33,13 @@ _DIFFERS, _AGREES = N_("Differs"), N_("Agrees")
 
 @blueprint.get("/desk/applications/<application_id>")
 def one(application_id: str) -> flask.Response:
-    """Show the evidence side by side."""
-    return _page(desk(), person.row_id(application_id))
+    """Show the evidence side by side, the register's word no older than a day."""
+    at = desk()
+    if context.services().application_office.renew(person.row_id(application_id)):
+        transaction.release()
+        check(context.installation(), application_id)
+        at = desk()
+    return _page(at, application_id)
 
 
 @blueprint.post("/desk/applications/<application_id>/visit")
