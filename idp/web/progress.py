@@ -60,6 +60,7 @@ _FIELDS = {
     "tax_code": N_("Tax code"),
     "tie": N_("Tie to the applicant"),
 }
+_ORGANISATION_NAME = N_("Name of the organisation")
 _CLAIMS = {"personal_number": "vn_pid", "name": "name", "tax_code": "tax_code"}
 _BESIDES = {
     "organization_legal_reps": N_("Legal representatives"),
@@ -118,9 +119,11 @@ def _answer(name: str, answer: Answer) -> dict[str, str]:
 
 def stated(found: Application) -> list[dict[str, str]]:
     """Return what was stated, with plain names, in the form's order."""
+    is_organisation = found.kind is ApplicationKind.ORGANISATION
+    labels = _FIELDS | ({"name": _ORGANISATION_NAME} if is_organisation else {})
     return [
         {"field": field, "label": translate(label), "value": _value(field, found.stated[field])}
-        for field, label in _FIELDS.items()
+        for field, label in labels.items()
         if field in found.stated
     ]
 
