@@ -17,6 +17,18 @@ class UnknownAccountError(AccountsError):
     code = "account-unknown"
 
 
+class AccountClosedError(AccountsError):
+    """The account is closed for good: nothing about it can be changed."""
+
+    code = "account-closed"
+
+
+class UnknownApplicationError(AccountsError):
+    """No such application."""
+
+    code = "not-found"
+
+
 class PasskeyRefusedError(AccountsError):
     """A WebAuthn ceremony failed one of our checks (WebAuthn Level 3 §7)."""
 

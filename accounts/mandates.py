@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from accounts.account import AccountState, account, account_lock
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 
 
@@ -25,6 +27,8 @@ class MandateType(StrEnum):
     """The kinds of mandate that exist so far."""
 
     LEGAL_REP = "legal_rep"
+    PARENT = "parent"
+    GUARDIAN = "guardian"
 
 
 mandate = Table(
@@ -43,7 +47,9 @@ Index("ix_mandate_principal_id_agent_id", mandate.c.principal_id, mandate.c.agen
 
 @dataclass(frozen=True)
 class Mandate:
-    """The right of ``agent_id`` (a person) to act for ``principal_id`` (an organisation)."""
+    """The right of ``agent_id`` (a person) to act for ``principal_id`` (an organisation, or a child
+    or ward).
+    """
 
     id: str
     type: MandateType
@@ -62,11 +68,12 @@ class Mandates:
         self._clock = clock
         self._chance = chance
 
-    def held_by(self, agent_id: str) -> list[Mandate]:
-        """Return the mandates under which the person may act now."""
+    def held_by(self, agent_id: str, type_: MandateType | None = None) -> list[Mandate]:
+        """Return the mandates, of one type or all, under which the person may act now."""
+        of_type = () if type_ is None else (mandate.c.type == type_.value,)
         rows = self._db.execute(
             select(mandate)
-            .where(mandate.c.agent_id == agent_id, *self._in_force())
+            .where(mandate.c.agent_id == agent_id, *of_type, *self._in_force())
             .order_by(mandate.c.valid_from, mandate.c.id)
         )
         return [_mandate(row) for row in rows]
@@ -80,6 +87,38 @@ class Mandates:
         ).first()
         return None if row is None else _mandate(row)
 
+    def grant(
+        self,
+        type_: MandateType,
+        principal_id: str,
+        agent_id: str,
+        source: str,
+        valid_to: datetime | None,
+    ) -> None:
+        """Let the person act for the other until the moment, unless she may already."""
+        known = self._db.execute(
+            select(mandate.c.id).where(
+                mandate.c.type == type_.value,
+                mandate.c.principal_id == principal_id,
+                mandate.c.agent_id == agent_id,
+                *self._valid(),
+            )
+        ).first()
+        if known is not None:
+            return
+        now = self._clock()
+        self._db.execute(
+            insert(mandate).values(
+                id=new_id(now, self._chance),
+                type=type_.value,
+                principal_id=principal_id,
+                agent_id=agent_id,
+                source=source,
+                valid_from=now,
+                valid_to=valid_to,
+            )
+        )
+
     def follow_register(
         self, type_: MandateType, principal_id: str, agents: set[str], source: str
     ) -> set[str]:
@@ -91,7 +130,7 @@ class Mandates:
                 select(mandate.c.agent_id).where(
                     mandate.c.principal_id == principal_id,
                     mandate.c.type == type_.value,
-                    *self._in_force(),
+                    *self._valid(),
                 )
             )
         }
@@ -120,12 +159,46 @@ class Mandates:
             )
         return lost
 
+    def end_of(self, subject_id: str) -> int:
+        """End every mandate that the subject gave or received; return how many."""
+        now = self._clock()
+        return self._db.execute(
+            update(mandate)
+            .where(
+                (mandate.c.principal_id == subject_id) | (mandate.c.agent_id == subject_id),
+                mandate.c.valid_to.is_(None) | (mandate.c.valid_to > now),
+            )
+            .values(valid_to=now)
+        ).rowcount
+
     def _in_force(self) -> tuple[Any, ...]:
+        """Return what makes a mandate count now.
+
+        A locked account suspends the mandates given and received (Decree 69/2024 Art. 15); they
+        count again when its last lock reason is gone, so nothing is written for it.
+        """
+        return (
+            *self._valid(),
+            _not_barred(mandate.c.principal_id),
+            _not_barred(mandate.c.agent_id),
+        )
+
+    def _valid(self) -> tuple[Any, ...]:
         now = self._clock()
         return (
             mandate.c.valid_from <= now,
             mandate.c.valid_to.is_(None) | (mandate.c.valid_to > now),
         )
+
+
+def _not_barred(subject_id: Column[str]) -> ColumnElement[bool]:
+    """Return the condition that the subject's live account, if there is one, has no lock."""
+    barred = (
+        select(account.c.id)
+        .join(account_lock, account_lock.c.account_id == account.c.id)
+        .where(account.c.subject_id == subject_id, account.c.state != AccountState.CLOSED.value)
+    )
+    return ~barred.exists()
 
 
 def _mandate(row: Row[Any]) -> Mandate:

@@ -141,7 +141,8 @@ class Subjects:
     def identify(self, subject_id: str, type_: IdentifierType, value: str, source: str) -> None:
         """Give a subject an identifier; the same one again changes nothing.
 
-        A different value of the same type ends the old one's validity and keeps it as history.
+        A different value of the same type ends the old one's validity and keeps it as history: a
+        personal number that was established anew (Decree 70/2024 Art. 11) changes nothing else.
 
         Raises:
             IdentifierTakenError: the identifier belongs to another subject.
@@ -199,6 +200,10 @@ class Subjects:
         found = list(rows)
         return str(found[0]) if len(found) == 1 else None
 
+    def find_organisation(self, tax_code: str) -> str | None:
+        """Return the organisation that bears this tax code, if any."""
+        return self.find(IdentifierType.TAX_CODE, tax_code)
+
     def identifiers_of(self, subject_id: str) -> list[Identifier]:
         """Return every identifier of the subject, past ones included, opened."""
         rows = self._db.execute(
@@ -216,6 +221,11 @@ class Subjects:
             )
             for row in rows
         ]
+
+    def bears(self, subject_id: str, type_: IdentifierType) -> str | None:
+        """Return the subject's present identifier of the type, opened."""
+        known = self.identifiers_of(subject_id)
+        return next((i.value for i in known if i.type is type_ and i.valid_to is None), None)
 
     def _owners(self, type_: IdentifierType, index: bytes) -> set[str]:
         rows = self._db.execute(

@@ -55,6 +55,7 @@ class Channel(StrEnum):
     CONNECTOR_PULL = "connector_pull"
     CONNECTOR_PUSH = "connector_push"
     ISSUING = "issuing"
+    STAFF_VIEW = "staff_view"
 
 
 class Outcome(StrEnum):
@@ -123,7 +124,7 @@ class Use:
     """What is about to be released or was refused.
 
     ``attributes`` are the names in the actual payload, ``other_party`` the organisation acted for (in
-    the person's chain) or the person who acted (in the organisation's).
+    the person's chain) or the person who acted (in the organisation's); of a staff view, the officer.
     """
 
     subject_id: str

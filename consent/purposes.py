@@ -78,6 +78,16 @@ _PURPOSES = (
         },
         _YEAR,
     ),
+    Purpose(
+        "account-care",
+        1,
+        {"vi": "Quản lý tài khoản định danh điện tử", "en": "Looking after your Sen ID account"},
+        {
+            "vi": "Cán bộ xem thông tin để khóa, mở khóa hoặc hỗ trợ tài khoản theo quy định.",
+            "en": "An officer looks at the account to lock it, unlock it or help, as the law provides.",
+        },
+        _YEAR,
+    ),
 )
 
 _BASES = (

@@ -104,11 +104,18 @@ def _install_request_facts(app: flask.Flask) -> None:
         }
 
 
-def _person() -> dict[str, str] | None:
+def _person() -> dict[str, object] | None:
     if "person" not in flask.g:
         session = context.session()
-        flask.g.person = None if session is None else {"name": person.name_of(session.subject_id)}
-    shown: dict[str, str] | None = flask.g.person
+        flask.g.person = (
+            None
+            if session is None
+            else {
+                "name": person.name_of(session.subject_id),
+                "is_officer": context.services().officers.serving(session.subject_id) is not None,
+            }
+        )
+    shown: dict[str, object] | None = flask.g.person
     return shown
 
 
@@ -140,7 +147,10 @@ def _page_to_return_to() -> str:
         interaction = None
     if interaction:
         return f"/authorize?interaction={quote(interaction, safe='')}"
-    own_page = re.match(r"/me(/[a-z]+)?|/activate|/sign-in", request.path)
+    own_page = re.match(
+        r"/me(/[a-z]+)?|/activate|/sign-in|/apply(/[a-z]+)?|/desk(/applications/[0-9a-f]{32})?",
+        request.path,
+    )
     return own_page.group() if own_page else "/"
 
 

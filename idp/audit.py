@@ -38,7 +38,7 @@ def configure_logging(level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level_number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_names: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(

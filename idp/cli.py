@@ -20,9 +20,11 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.exc import OperationalError
 
-from accounts.account import Account, LockReason
+from accounts.account import OPERATOR, Account, CloseReason, LockReason
 from accounts.errors import AccountsError, SealBrokenError
+from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
+from idp.audit import configure_logging
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
 from idp.keys import ALGORITHMS
@@ -53,6 +55,8 @@ class _Failure(click.ClickException):
 @click.group()
 def main() -> None:
     """Sen ID, an electronic-identity provider."""
+    # What a command says on standard output is its answer; what it logs is not.
+    configure_logging("WARNING")
 
 
 main.add_command(registers)
@@ -243,26 +247,79 @@ def account_show(identifier: str) -> None:
     default=LockReason.AUTHORITY_ORDER.value,
     show_default=True,
 )
-def account_lock(identifier: str, reason: str) -> None:
+@click.option("--ground", default="", help="The document it rests on; kept with the event.")
+def account_lock(identifier: str, reason: str, ground: str) -> None:
     """Lock an account: sessions end and every token dies in the same transaction."""
     with _told(), _transaction() as services:
         found = _found(services, identifier)
-        services.accounts.lock(found.id, LockReason(reason))
-        services.sessions.end_all(found.id)
-        services.grants.revoke_of_account(found.id)
-        _show(services, services.accounts.account(found.id))
+        _show(
+            services,
+            services.standing.lock(found.id, LockReason(reason), OPERATOR, ground=ground),
+        )
 
 
 @account.command("unlock")
 @click.argument("identifier")
 @click.option("--reason", type=click.Choice([r.value for r in LockReason]), default=None)
-def account_unlock(identifier: str, reason: str | None) -> None:
+@click.option("--ground", default="", help="The document it rests on; kept with the event.")
+def account_unlock(identifier: str, reason: str | None, ground: str) -> None:
     """Remove one lock reason, or all; the account opens when none is left."""
     with _told(), _transaction() as services:
         found = _found(services, identifier)
         for one in [LockReason(reason)] if reason else sorted(found.locks):
-            services.accounts.unlock(found.id, one)
+            services.standing.unlock(found.id, one, OPERATOR, ground=ground)
         _show(services, services.accounts.account(found.id))
+
+
+@account.command("close")
+@click.argument("identifier")
+@click.option("--reason", type=click.Choice([r.value for r in CloseReason]), required=True)
+@click.option("--ground", default="", help="The document it rests on; kept with the event.")
+def account_close(identifier: str, reason: str, ground: str) -> None:
+    """Close an account for good: nothing opens it again, and its record is kept."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        _show(
+            services,
+            services.standing.close(found.id, CloseReason(reason), OPERATOR, ground=ground),
+        )
+
+
+@account.command("renumber")
+@click.argument("identifier")
+@click.argument("personal_number")
+def account_renumber(identifier: str, personal_number: str) -> None:
+    """Follow a changed personal number: the account, its sub and its consents stay."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        services.standing.renumber(found.id, personal_number)
+        _show(services, found)
+
+
+@account.command("naturalise")
+@click.argument("identifier")
+@click.argument("personal_number")
+@click.option("--ground", default="", help="The document it rests on; kept with the event.")
+def account_naturalise(identifier: str, personal_number: str, ground: str) -> None:
+    """Let a citizen's account succeed a foreigner's; the activation code is shown once."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        made = services.standing.succeed(found.id, personal_number, OPERATOR, ground=ground)
+        code = services.accounts.new_activation_code(made.id)
+        _show(services, made)
+    click.echo(f"activation code: {code}")
+
+
+@account.command("history")
+@click.argument("identifier")
+def account_history(identifier: str) -> None:
+    """Show what happened to an account: when, what, why and by whom; never the written ground."""
+    with _told(), _transaction() as services:
+        for event in services.accounts.history(_found(services, identifier).id):
+            click.echo(
+                f"{event.at:%Y-%m-%d %H:%M:%S}\t{event.kind.value}\t{event.reason or '-'}\t"
+                f"{event.actor.kind.value}"
+            )
 
 
 @account.command("activation-code")
@@ -271,9 +328,48 @@ def account_activation_code(identifier: str) -> None:
     """Give an account a new activation code, shown once; for handing out at a desk."""
     with _told(), _transaction() as services:
         found = _found(services, identifier)
-        code = "-".join(f"{secrets.randbelow(10**4):04}" for _ in range(3))
-        services.accounts.give_activation_code(found.id, code)
+        code = services.accounts.new_activation_code(found.id)
     click.echo(f"activation code: {code}")
+
+
+@main.group()
+def officer() -> None:
+    """Appoint the officers who decide at the desk."""
+
+
+@officer.command("add")
+@click.argument("identifier")
+@click.option("--office", required=True, help="The office, as citizens read it.")
+def officer_add(identifier: str, office: str) -> None:
+    """Appoint the holder of an open account of level 02; a new office ends the one she had."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        if found.level is not AccountLevel.LEVEL_02 or not found.is_open:
+            raise _Failure("an officer needs an open account of level 02")
+        appointed = services.officers.appoint(found.subject_id, office)
+    click.echo(f"appointed {appointed.sign} at {appointed.office}")
+
+
+@officer.command("remove")
+@click.argument("identifier")
+def officer_remove(identifier: str) -> None:
+    """End an officer's office at once."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        if not services.officers.dismiss(found.subject_id):
+            raise _Failure("this person holds no office")
+    click.echo("removed")
+
+
+@officer.command("list")
+def officer_list() -> None:
+    """List the officers: sign, account, since when, office."""
+    with _told(), _transaction() as services:
+        for one in services.officers.all():
+            known = services.accounts.find_of_subject(one.subject_id)
+            click.echo(
+                f"{one.sign}\t{known.id if known else '-'}\t{one.since:%Y-%m-%d}\t{one.office}"
+            )
 
 
 class _KnownHashes:
@@ -415,6 +511,8 @@ def _show(services: Services, found: Account) -> None:
     click.echo(
         f"account {found.id}\nkind {found.kind.value}\nlevel {found.level.value}\n"
         f"state {found.state.value}\nlocks {locks}\n"
+        f"closed {found.closed_reason.value if found.closed_reason else 'no'}\n"
+        f"successor of {found.successor_of or 'none'}\n"
         f"passkeys {services.passkeys.count(found.id)}\n"
         f"password {'yes' if services.passwords.find(found.id) else 'no'}\n"
         f"browser sessions {len(services.sessions.of_account(found.id))}"

@@ -47,6 +47,9 @@ PASSWORD_ACCOUNT = Limit("password/account", 10, timedelta(minutes=15))
 PASSWORD_ADDRESS = Limit("password/address", 100, timedelta(minutes=15))
 ACTIVATION_ACCOUNT = Limit("activation/account", 10, timedelta(hours=1))
 ACTIVATION_ADDRESS = Limit("activation/address", 50, timedelta(hours=1))
+DESK_SEARCH = Limit("desk/search", 20, timedelta(hours=1))
+APPLICATION_ADDRESS = Limit("application/address", 30, timedelta(hours=1))
+REFERENCE_ADDRESS = Limit("application/reference", 20, timedelta(hours=1))
 CLIENT_AUTHENTICATION = Limit("client-authentication", 50, timedelta(minutes=5))
 
 

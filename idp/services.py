@@ -9,13 +9,16 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, Engine
 
 from accounts.account import Accounts
+from accounts.applications import Applications
 from accounts.attributes import HeldAttributes, Source
 from accounts.authenticators import Passkeys, RelyingPartyIdentity
 from accounts.mandates import Mandates
+from accounts.officers import Officer, Officers
 from accounts.schema import Chance, Clock
 from accounts.secrets import PasswordHashing, Passwords
 from accounts.sessions import BrowserSessions, SessionLimits
 from accounts.subject import Subjects
+from accounts.unlocking import UnlockRequests
 from accounts.vault import Vault
 from connectors.outbound import Outbound
 from connectors.registry import remote_registers
@@ -24,7 +27,9 @@ from connectors.xroad import SecurityServer
 from consent.data_use import UseLog
 from consent.decisions import Consents
 from idp import clock as system_clock
+from idp.applying.office import ApplicationOffice
 from idp.database import connect
+from idp.desk import Desk
 from idp.keys import KeyRing, SigningKeys
 from idp.limits import Limits
 from idp.login.authorization import Authorization
@@ -42,6 +47,7 @@ from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
 from idp.settings import Settings
+from idp.standing import Standing
 
 BRAND = "Sen ID"
 Made = TypeVar("Made")
@@ -185,6 +191,65 @@ class Services:
         i = self.installation
         return Grants(
             self.db, i.clock, i.settings.lifetimes, self.use_log, self.held, self.mandates
+        )
+
+    @lazily
+    def standing(self) -> Standing:
+        """Changes of accounts' standing."""
+        return Standing(
+            self.accounts,
+            self.subjects,
+            self.held,
+            self.mandates,
+            self.sessions,
+            self.grants,
+            self.installation.clock,
+        )
+
+    @lazily
+    def officers(self) -> Officers:
+        """Officers."""
+        i = self.installation
+        return Officers(self.db, i.clock, i.chance)
+
+    @lazily
+    def applications(self) -> Applications:
+        """Applications as they are kept."""
+        i = self.installation
+        return Applications(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def application_office(self) -> ApplicationOffice:
+        """Taking, weighing and deciding applications."""
+        return ApplicationOffice(
+            db=self.db,
+            clock=self.installation.clock,
+            applications=self.applications,
+            accounts=self.accounts,
+            subjects=self.subjects,
+            held=self.held,
+            mandates=self.mandates,
+            use_log=self.use_log,
+            correlation=self.correlation,
+        )
+
+    @lazily
+    def unlock_requests(self) -> UnlockRequests:
+        """Requests to unlock that wait for a second officer."""
+        i = self.installation
+        return UnlockRequests(self.db, i.clock, i.chance, i.vault)
+
+    def desk_of(self, officer: Officer) -> Desk:
+        """Return the desk at which the officer works."""
+        return Desk(
+            officer=officer,
+            accounts=self.accounts,
+            subjects=self.subjects,
+            standing=self.standing,
+            unlock_requests=self.unlock_requests,
+            use_log=self.use_log,
+            limits=self.limits,
+            correlation=self.correlation,
         )
 
     @lazily

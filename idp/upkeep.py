@@ -26,6 +26,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "browser sessions": services.sessions.purge(now - _SESSIONS_KEPT),
             "grants": services.grants.purge(now - _GRANTS_KEPT),
             "assertions": purge_assertions(db, now),
+            "lapsed holds": services.standing.end_lapsed_holds(),
             "failures": services.limits.purge(now),
             "signing keys": services.signing_keys.purge(now),
         }

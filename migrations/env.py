@@ -4,12 +4,15 @@ from alembic import context
 
 # Every module that declares a table, so that the metadata is whole.
 import accounts.account
+import accounts.applications
 import accounts.attributes
 import accounts.authenticators
 import accounts.mandates
+import accounts.officers
 import accounts.secrets
 import accounts.sessions
-import accounts.subject  # noqa: F401
+import accounts.subject
+import accounts.unlocking  # noqa: F401
 import connectors.cursor  # noqa: F401
 import consent.data_use
 import consent.decisions  # noqa: F401

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from accounts.authenticators import Passkeys
 from accounts.levels import best_acr
-from accounts.mandates import Mandate, Mandates
+from accounts.mandates import Mandate, Mandates, MandateType
 from accounts.schema import Chance, Clock
 from accounts.sessions import BrowserSession
 from accounts.vault import Vault
@@ -70,7 +70,8 @@ class Authorization:
         """
         if not relying_party.representation_aware or "represent" not in request.scope:
             return []
-        return self.mandates.held_by(session.subject_id)
+        # What `represents` says of a child is for a later day; companies are all it knows so far.
+        return self.mandates.held_by(session.subject_id, MandateType.LEGAL_REP)
 
     def mandate(self, session: BrowserSession, parked: Interaction | None) -> Mandate | None:
         """Return the mandate chosen in the interaction, if it is still in force."""

@@ -355,6 +355,10 @@ class Grants:
         """End everything granted on behalf of an account."""
         return self._revoke(oauth_grant.c.account_id == account_id)
 
+    def revoke_of_principal(self, subject_id: str) -> int:
+        """End everything in which somebody acts for the subject."""
+        return self._revoke(oauth_grant.c.acting_for == subject_id)
+
     def revoke_of_relying_party(self, client_id: str) -> int:
         """End everything a relying party holds."""
         return self._revoke(oauth_grant.c.client_id == client_id)

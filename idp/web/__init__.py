@@ -3,8 +3,13 @@
 import flask
 
 from idp.web import operations
+from idp.web.apply import apply, follow
+from idp.web.citizen import applications as citizen_applications
 from idp.web.citizen import consents, details, passkeys, sessions, uses
 from idp.web.citizen import home as citizen_home
+from idp.web.desk import accounts as desk_accounts
+from idp.web.desk import applications as desk_applications
+from idp.web.desk import queue as desk_queue
 from idp.web.protocol import authorize, discovery, logout, tokens
 from idp.web.sign_in import acting_for, activation, consent, front, passkey, password
 
@@ -24,6 +29,9 @@ def register(app: flask.Flask) -> None:
         activation.blueprint,
         acting_for.blueprint,
         consent.blueprint,
+        # For a person who applies for an account.
+        apply.blueprint,
+        follow.blueprint,
         # A person's own pages.
         citizen_home.blueprint,
         uses.blueprint,
@@ -31,6 +39,11 @@ def register(app: flask.Flask) -> None:
         passkeys.blueprint,
         sessions.blueprint,
         details.blueprint,
+        citizen_applications.blueprint,
+        # For officers.
+        desk_queue.blueprint,
+        desk_applications.blueprint,
+        desk_accounts.blueprint,
         # For operators.
         operations.blueprint,
     ):

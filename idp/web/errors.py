@@ -87,6 +87,41 @@ _TABLE = {
         N_("The page has expired"),
         N_("Go back, reload the page and try again."),
     ),
+    "not-entitled": Words(
+        403,
+        N_("Not with this account"),
+        N_("This needs your own account of level 02, open, and a sign-in with your passkey."),
+    ),
+    "application-not-ready": Words(
+        409,
+        N_("No longer possible"),
+        N_("Something is still awaited, or somebody else has decided meanwhile. Look again."),
+    ),
+    "own-case": Words(
+        403,
+        N_("Not in your own case"),
+        N_("An officer decides nothing that concerns herself. Another officer has to do it."),
+    ),
+    "reason-missing": Words(
+        422,
+        N_("Give the reason in writing"),
+        N_("Write the reason or the legal ground in a sentence of at least 10 characters."),
+    ),
+    "bad-application": Words(
+        422,
+        N_("Please check what you entered"),
+        N_("Something cannot be right. Look at the marked fields and try again."),
+    ),
+    "account-closed": Words(
+        409,
+        N_("The account is closed"),
+        N_("A closed account is kept as a record and cannot be changed any more."),
+    ),
+    "unfitting-reason": Words(
+        422,
+        N_("Not for this kind of account"),
+        N_("The law knows no such lock for this kind of account."),
+    ),
     "not-found": Words(
         404,
         N_("Page not found"),
@@ -117,6 +152,7 @@ _PASSWORD_FAULTS = {
         "name or number. Choose three or four words that do not belong together."
     ),
 }
+_TABLE["account-unknown"] = _TABLE["not-found"]
 _BY_STATUS = {404: "not-found", 429: "too-many-failures", 503: "unavailable"}
 
 

@@ -20,6 +20,7 @@ _ACTIONS = {
     Channel.CONNECTOR_PULL: N_("Compared your data with the register"),
     Channel.CONNECTOR_PUSH: N_("Heard from the register that your data changed"),
     Channel.ISSUING: N_("Recorded your data when the account was issued"),
+    Channel.STAFF_VIEW: N_("An officer looked at your data"),
 }
 _REFUSED = N_("Asked for your data and was refused")
 _ACTIONS_ON_ORGANISATION = {
@@ -29,9 +30,15 @@ _ACTIONS_ON_ORGANISATION = {
     Channel.CONNECTOR_PULL: N_("Compared the organisation's data with the register"),
     Channel.CONNECTOR_PUSH: N_("Heard from the register that the organisation's data changed"),
     Channel.ISSUING: N_("Recorded the organisation's data when the account was issued"),
+    Channel.STAFF_VIEW: N_("An officer looked at the organisation's data"),
 }
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
-_OTHER_LABELS = {"represents": N_("Whom you act for")}
+_OTHER_LABELS = {
+    "represents": N_("Whom you act for"),
+    "organization_legal_reps": N_("Legal representatives"),
+    "parents": N_("Parents"),
+    "legal_representative": N_("Representative or guardian"),
+}
 # What `represents` tells of the organisation itself (eid.md 5.3).
 _REPRESENTED = ("organization_name", "tax_code")
 # Told by the entry itself: that somebody was recognised, not what was read of her.
@@ -45,6 +52,12 @@ def agency(client_id: str) -> str:
     services = context.services()
     found = services.installation.relying_parties.find_any(client_id, services.db)
     return found.name(flask.g.language) if found is not None else client_id
+
+
+def officer(officer_id: str) -> str:
+    """Return the office and the officer's stable sign: people see no officer's name."""
+    found = context.services().officers.find(officer_id)
+    return f"{found.office} · {found.sign}" if found is not None else ""
 
 
 def labels(claims: Iterable[str]) -> list[str]:
@@ -77,7 +90,9 @@ def _told(entry: UseEntry) -> dict[str, Any]:
     if is_organisation and "represents" in told:
         told = (*_REPRESENTED, *(claim for claim in told if claim != "represents"))
     attributes = labels(told)
-    other_party = person.name_of(use.other_party) if use.other_party else None
+    is_staff = use.channel is Channel.STAFF_VIEW
+    named = use.other_party is not None and not is_staff
+    other_party = person.name_of(use.other_party or "") if named else None
     return {
         "id": entry.id,
         "time": entry.at,
@@ -88,6 +103,7 @@ def _told(entry: UseEntry) -> dict[str, Any]:
         "basis": basis.title[language] if basis else use.legal_basis,
         "acting_for": None if is_organisation else other_party,
         "represented_by": other_party if is_organisation else None,
+        "officer": officer(use.other_party or "") if is_staff else None,
         "refused": refused,
         "sign_in_only": not attributes,
     }

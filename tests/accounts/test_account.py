@@ -1,9 +1,19 @@
 """Accounts: issuing, activating, locking."""
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
-from accounts.account import Account, AccountKind, AccountState, LockReason
-from accounts.errors import UnknownAccountError
+from accounts.account import (
+    HOLDER,
+    OPERATOR,
+    Account,
+    AccountKind,
+    AccountState,
+    CloseReason,
+    EventKind,
+    LockReason,
+)
+from accounts.errors import AccountClosedError, UnknownAccountError
 from accounts.levels import AccountLevel
 from accounts.subject import SubjectKind
 from idp.services import Services
@@ -58,8 +68,53 @@ def test_a_locked_account_cannot_be_activated_by_code(services: Services, accoun
 
 
 def test_a_closed_account_is_neither_open_nor_waiting(services: Services, account: Account) -> None:
-    assert now(services, account).state is AccountState.ISSUED
-    assert {state.value for state in AccountState} == {"issued", "active", "closed"}
+    services.accounts.give_activation_code(account.id, "SEN-2345-6789")
+    assert services.accounts.close(account.id, CloseReason.DEATH)
+    closed = now(services, account)
+    assert (closed.state, closed.closed_reason) == (AccountState.CLOSED, CloseReason.DEATH)
+    assert not closed.awaits_activation
+    assert not closed.is_open
+    assert not services.accounts.activation_code_fits(account.id, "SEN-2345-6789")
+
+
+def test_a_closed_account_stays_closed(services: Services, account: Account) -> None:
+    services.accounts.close(account.id, CloseReason.DEATH)
+    assert not services.accounts.close(account.id, CloseReason.CITIZENSHIP_LOST)
+    services.accounts.activate(account.id)
+    assert now(services, account).closed_reason is CloseReason.DEATH
+    assert now(services, account).state is AccountState.CLOSED
+    with pytest.raises(AccountClosedError):
+        services.accounts.lock(account.id, LockReason.RISK)
+
+
+def test_a_subject_has_one_live_account(services: Services, account: Account) -> None:
+    db = services.db
+    with pytest.raises(IntegrityError), db.begin_nested():
+        services.accounts.issue(account.subject_id, AccountKind.CITIZEN, AccountLevel.LEVEL_01)
+    services.accounts.close(account.id, CloseReason.SUCCEEDED)
+    made = services.accounts.issue(account.subject_id, AccountKind.CITIZEN, AccountLevel.LEVEL_02)
+    assert services.accounts.find_of_subject(account.subject_id) == made
+
+
+def test_every_change_is_remembered_with_who_why_and_on_what_ground(
+    services: Services, account: Account, clock: Clock
+) -> None:
+    clock.advance(days=1)
+    services.accounts.activate(account.id)
+    clock.advance(days=1)
+    assert services.accounts.lock(account.id, LockReason.HOLDER_REQUEST, actor=HOLDER)
+    assert not services.accounts.lock(account.id, LockReason.HOLDER_REQUEST, actor=OPERATOR)
+    clock.advance(days=1)
+    services.accounts.unlock(
+        account.id, LockReason.HOLDER_REQUEST, actor=OPERATOR, ground="TK03 số 5"
+    )
+    assert not services.accounts.unlock(account.id, LockReason.HOLDER_REQUEST)
+    events = services.accounts.history(account.id)
+    assert [event.kind for event in events] == [
+        EventKind.ISSUED, EventKind.ACTIVATED, EventKind.LOCKED, EventKind.UNLOCKED,
+    ]  # fmt: skip
+    assert (events[2].reason, events[2].actor) == ("holder-request", HOLDER)
+    assert (events[3].ground, events[3].at) == ("TK03 số 5", clock())
 
 
 @pytest.mark.parametrize("typed", ["SEN-2345-6789", "sen 2345 6789", " sen23456789 "])

@@ -131,3 +131,10 @@ def test_equal_identifiers_are_sealed_differently_and_indexed_alike(services: Se
         select(identifier.c.sealed).where(identifier.c.blind_index == index)
     ).all()
     assert len({row.sealed for row in rows}) == 2
+
+
+def test_a_subject_bears_its_newest_identifier(services: Services) -> None:
+    subject = add(services, NUMBER, "999000111222")
+    services.subjects.identify(subject, NUMBER, "999000333444", "population")
+    assert services.subjects.bears(subject, NUMBER) == "999000333444"
+    assert services.subjects.bears(subject, IdentifierType.PASSPORT) is None

@@ -174,6 +174,46 @@ def test_an_account_can_be_locked_and_unlocked(environment: Path) -> None:
     assert "locks none" in told("account", "unlock", "lan")
 
 
+def test_an_account_can_be_closed_and_tells_its_history(environment: Path) -> None:
+    told("account", "lock", "lan", "--reason", "holder-request")
+    output = told("account", "close", "lan", "--reason", "death", "--ground", "Trích lục 1/2026")
+    assert "state closed" in output
+    assert "closed death" in output
+    assert "account-closed" in failed("account", "lock", "lan")
+    lines = [line.split("\t")[1:] for line in told("account", "history", "lan").splitlines()]
+    assert lines[-2:] == [["locked", "holder-request", "operator"], ["closed", "death", "operator"]]
+
+
+def test_a_lock_the_law_does_not_know_for_this_account_is_refused(environment: Path) -> None:
+    assert "unfitting-reason" in failed("account", "lock", "lan", "--reason", "passport-expired")
+
+
+def test_a_personal_number_can_be_followed(environment: Path) -> None:
+    before = told("account", "show", "lan")
+    assert told("account", "renumber", "lan", "999190000099") == before
+    assert told("account", "show", "999190000099") == before
+    assert "no account" in failed("account", "show", "999190000001")
+    assert "12 digits" in failed("account", "renumber", "lan", "99919")
+
+
+def test_a_foreigner_can_become_a_citizen(environment: Path) -> None:
+    before = told("account", "show", "jean").split()[1]
+    output = told("account", "naturalise", "jean", "999079000077", "--ground", "QĐ 7/2026")
+    assert f"successor of {before}" in output
+    assert "kind citizen" in output
+    assert "activation code: " in output
+    assert "no-succession" in failed("account", "naturalise", "jean", "999079000078")
+
+
+def test_officers_are_appointed_listed_and_removed(environment: Path) -> None:
+    assert "level 02" in failed("officer", "add", "hoa", "--office", "Công an phường Mẫu")
+    sign = told("officer", "add", "lan", "--office", "Công an phường Mẫu").split()[1]
+    assert told("officer", "list").startswith(f"{sign}\t")
+    assert "removed" in told("officer", "remove", "lan")
+    assert told("officer", "list") == ""
+    assert "no office" in failed("officer", "remove", "lan")
+
+
 def test_an_activation_code_can_be_given(environment: Path) -> None:
     assert told("account", "activation-code", "tam").startswith("activation code: ")
 

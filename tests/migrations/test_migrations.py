@@ -3,7 +3,7 @@
 import alembic.command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from accounts.schema import metadata
 from idp.database import _config, connect, is_current, upgrade
@@ -36,6 +36,35 @@ def test_upgrading_again_changes_nothing(database_url: str) -> None:
     try:
         upgrade(engine)
         assert is_current(engine)
+    finally:
+        engine.dispose()
+
+
+def test_accounts_of_the_first_schema_are_kept(empty_database_url: str) -> None:
+    engine = connect(empty_database_url)
+    now = "2026-01-02 03:04:05"
+    try:
+        with engine.connect() as db:
+            config = _config()
+            config.attributes["connection"] = db
+            alembic.command.upgrade(config, "0001")
+            db.execute(text("INSERT INTO subject VALUES ('s', 'person', :now)"), {"now": now})
+            db.execute(
+                text(
+                    "INSERT INTO account (id, subject_id, kind, level, state, user_handle, "
+                    "issued_at) VALUES ('a', 's', 'citizen', '02', 'active', :handle, :now)"
+                ),
+                {"now": now, "handle": b"handle"},
+            )
+            db.execute(text("INSERT INTO account_lock VALUES ('a', 'risk', :now)"), {"now": now})
+            db.commit()
+        upgrade(engine)
+        with engine.connect() as db:
+            assert db.execute(text("SELECT state FROM account")).scalars().all() == ["active"]
+            assert db.execute(text("SELECT reason FROM account_lock")).scalars().all() == ["risk"]
+            if db.dialect.name == "sqlite":
+                assert db.execute(text("PRAGMA foreign_key_check")).all() == []
+                assert db.execute(text("PRAGMA foreign_keys")).scalar() == 1
     finally:
         engine.dispose()
 

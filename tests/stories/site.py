@@ -1,5 +1,6 @@
 """The product as it runs: the provider and the demo's two relying parties, each a process."""
 
+import base64
 import http.client
 import json
 import os
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +22,8 @@ from sqlalchemy import update
 from accounts.sessions import browser_session
 from idp.database import connect
 from idp.demo.run import BANK, PORTAL
+from idp.services import Installation, Services
+from idp.settings import Settings
 from tests.stories.folk import Person, gather, seed_document
 
 READY_SECONDS = 60.0
@@ -119,6 +124,30 @@ class Site:
         path = self.folder / f"seed-{self._seeds}.json"
         path.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
         self._sen("seed", str(path))
+
+    def appoint(self, person: Person, office: str) -> None:
+        """Let the person work at the officers' desk."""
+        self._sen("officer", "add", person.login, "--office", office)
+
+    def services(self) -> AbstractContextManager[Services]:
+        """Open a transaction on the running site's database, as its registers' officers do."""
+        return self._transaction()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Services]:
+        secret = base64.b64decode((self.folder / "secret").read_text("ascii"))
+        settings = Settings(
+            issuer=self.provider,
+            database_url=self.database_url,
+            data_dir=self.folder,
+            secret=secret,
+        )
+        installation = Installation(settings)
+        try:
+            with installation.engine.begin() as db:
+                yield installation.services(db, correlation="story")
+        finally:
+            installation.engine.dispose()
 
     def _sen(self, *arguments: str) -> None:
         done = subprocess.run(

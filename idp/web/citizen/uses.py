@@ -5,6 +5,7 @@ from typing import Any
 
 import flask
 
+from accounts.mandates import MandateType
 from accounts.sessions import BrowserSession
 from idp.web import context, person, timeline
 from idp.web.language import N_, translate
@@ -52,6 +53,8 @@ def _views(session: BrowserSession) -> list[dict[str, Any]]:
             "label": person.name_of(mandate.principal_id),
             "href": f"/me/uses?of={mandate.id}",
         }
-        for mandate in context.services().mandates.held_by(session.subject_id)
+        for mandate in context.services().mandates.held_by(
+            session.subject_id, MandateType.LEGAL_REP
+        )
     ]
     return [own, *represented]

@@ -2,6 +2,7 @@
 
 import flask
 
+from accounts.levels import AuthenticationLevel
 from idp.login.flow import SignIn
 from idp.web import context, forms, journey
 from idp.web.language import LANGUAGES
@@ -27,8 +28,13 @@ def sign_in() -> flask.Response | str:
     interaction_id = flask.request.args.get("interaction", "")
     under_way = journey.find(interaction_id)
     if under_way is None:
-        again = "next" in flask.request.args and context.session() is not None
-        return journey.sign_in_page(reason="reauthentication" if again else "sign-in")
+        session = context.session()
+        again = "next" in flask.request.args and session is not None
+        # The desk asks for a passkey, whatever she signed in with.
+        is_weak = session is not None and session.level < AuthenticationLevel.LEVEL_2
+        to_desk = forms.local_page(flask.request.args.get("next", "")).startswith("/desk")
+        reason = "step-up-desk" if to_desk and is_weak else "reauthentication"
+        return journey.sign_in_page(reason=reason if again else "sign-in")
     step = under_way.next_step()
     if not isinstance(step, SignIn):
         return journey.see_other(journey.go_on(interaction_id))

@@ -58,7 +58,8 @@ def test_a_time_without_a_zone_cannot_be_shown() -> None:
 
 
 PAGES = ["/", "/about", "/sign-in", "/activate", "/me", "/me/uses", "/me/consents", "/me/passkeys",
-         "/me/sessions", "/me/details", "/logout", "/signed-out", "/nope"]  # fmt: skip
+         "/me/sessions", "/me/details", "/me/applications", "/apply", "/apply/citizen",
+         "/apply/foreigner", "/apply/follow", "/logout", "/signed-out", "/nope"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -6,7 +6,8 @@ from tests.support.browser import Browser, as_json
 from tests.support.phone import Phone
 from tests.support.world import World
 
-PAGES = ["/me", "/me/uses", "/me/consents", "/me/passkeys", "/me/sessions", "/me/details"]
+PAGES = ["/me", "/me/uses", "/me/consents", "/me/passkeys", "/me/sessions", "/me/details",
+         "/me/applications"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -1,0 +1,160 @@
+"""What an officer does with other people's accounts: look, lock, unlock; every look is a use entry.
+
+An entry names the office and a stable sign of the officer, never her name; the person reads it in her
+own timeline. It is written in the transaction that shows her data, so nobody looks unseen.
+"""
+
+from dataclasses import dataclass
+
+from accounts.account import Account, AccountKind, Accounts, Actor, ActorKind, LockReason
+from accounts.errors import AccountsError
+from accounts.officers import Officer
+from accounts.subject import Subjects
+from accounts.unlocking import UnlockRequests
+from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
+from idp import audit, limits
+from idp.applying.rules import NotReadyError, OwnCaseError, written
+from idp.limits import Limits
+from idp.standing import Standing
+
+FOUR_EYES = frozenset({LockReason.AUTHORITY_ORDER})
+"""The lock reasons that one officer alone does not remove."""
+BY_OFFICERS = (
+    LockReason.HOLDER_REQUEST,
+    LockReason.TERMS_BREACH,
+    LockReason.CARD_REVOKED,
+    LockReason.AUTHORITY_ORDER,
+    LockReason.RISK,
+)
+"""The lock reasons an officer may set; the others are events of the registers."""
+
+
+class SearchesUsedUpError(AccountsError):
+    """An officer searched for too many people who do not exist: that is guessing."""
+
+    code = "too-many-failures"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One officer's work within one transaction."""
+
+    officer: Officer
+    accounts: Accounts
+    subjects: Subjects
+    standing: Standing
+    unlock_requests: UnlockRequests
+    use_log: UseLog
+    limits: Limits
+    correlation: str
+
+    def look(
+        self, subject_id: str, attributes: tuple[str, ...], purpose: str, *, organisation: bool
+    ) -> None:
+        """Record that the officer is being shown these attributes of the subject."""
+        self.use_log.record(
+            Use(
+                subject_id=subject_id,
+                client_id=PROVIDER,
+                channel=Channel.STAFF_VIEW,
+                attributes=attributes,
+                purpose=purpose,
+                purpose_version=1,
+                legal_basis="statutory-function",
+                correlation=self.correlation,
+                subject_role=SubjectRole.ORGANISATION if organisation else SubjectRole.PRIMARY,
+                other_party=self.officer.id,
+            )
+        )
+
+    def search(self, identifier: str) -> Account | None:
+        """Find an account by one exact identifier; nothing else can be searched for.
+
+        Raises:
+            SearchesUsedUpError: too many searches of this officer found nobody.
+        """
+        counted = (limits.DESK_SEARCH, self.officer.id)
+        if self.limits.is_exhausted(counted):
+            raise SearchesUsedUpError
+        subject_id = self.subjects.find_for_sign_in(identifier) or self.subjects.find_organisation(
+            identifier
+        )
+        found = self.accounts.find_of_subject(subject_id) if subject_id else None
+        if found is None:
+            self.limits.count_failure(counted)
+        audit.security_event(
+            "desk.search", officer=self.officer.id, account=found.id if found else None
+        )
+        return found
+
+    def lock(self, account_id: str, reason: LockReason, ground: str) -> None:
+        """Lock on a legal ground, in writing.
+
+        Raises:
+            NotReadyError: officers do not set this reason.
+            ReasonMissingError: the ground is not named.
+            OwnCaseError: it is the officer's own account.
+            UnfittingReasonError: the law knows no such lock for this kind of account.
+        """
+        self._of_another(account_id)
+        if reason not in BY_OFFICERS:
+            raise NotReadyError
+        self.standing.lock(account_id, reason, self._actor(), ground=written(ground))
+
+    def unlock(self, account_id: str, reason: LockReason, ground: str) -> bool:
+        """Unlock on a legal ground; False when a second officer has to confirm it first.
+
+        Raises:
+            ReasonMissingError: the ground is not named.
+            OwnCaseError: it is the officer's own account.
+            NotReadyError: this lock does not stand.
+        """
+        found = self._of_another(account_id)
+        text = written(ground)
+        if reason not in found.locks:
+            raise NotReadyError
+        if reason in FOUR_EYES:
+            self.unlock_requests.ask(account_id, reason, text, self.officer.id)
+            audit.security_event("unlock.asked", account=account_id, officer=self.officer.id)
+            return False
+        self.standing.unlock(account_id, reason, self._actor(), ground=text)
+        return True
+
+    def confirm_unlock(self, request_id: str, *, confirms: bool) -> str:
+        """Answer another officer's request; return the account's id.
+
+        Raises:
+            NotReadyError: it is the officer's own request, or was answered before.
+            OwnCaseError: it is the officer's own account.
+        """
+        request = next((one for one in self.unlock_requests.open() if one.id == request_id), None)
+        if request is None:
+            raise NotReadyError
+        self._of_another(request.account_id)
+        if not self.unlock_requests.answer(request_id, self.officer.id, confirms=confirms):
+            raise NotReadyError
+        if confirms:
+            self.standing.unlock(
+                request.account_id, request.reason, self._actor(), ground=request.ground
+            )
+        return request.account_id
+
+    def claims_of(self, found: Account) -> tuple[str, ...]:
+        """Return the claims that an account's page shows."""
+        own = ("vn_account_kind", "vn_account_level")
+        match found.kind:
+            case AccountKind.CITIZEN:
+                return ("name", "birthdate", "vn_pid", *own)
+            case AccountKind.FOREIGNER:
+                return ("name", "birthdate", "passport", "residence_card", *own)
+            case AccountKind.ORGANISATION:
+                return ("organization_name", "tax_code", "vn_account_kind")
+
+    def _of_another(self, account_id: str) -> Account:
+        found = self.accounts.account(account_id)
+        if found.subject_id == self.officer.subject_id:
+            raise OwnCaseError
+        return found
+
+    def _actor(self) -> Actor:
+        return Actor(ActorKind.OFFICER, self.officer.id)

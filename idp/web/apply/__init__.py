@@ -1,0 +1,1 @@
+"""The pages of applying for an account, open to everybody."""

@@ -1,0 +1,22 @@
+"""Who may be at the desk: a person in office, signed in with a passkey (authentication level 2)."""
+
+import flask
+
+from accounts.levels import AuthenticationLevel
+from idp.desk import Desk
+from idp.web import context, person
+
+
+def desk() -> Desk:
+    """Return the officer's desk; there is no such page for anybody else."""
+    session = person.required()
+    services = context.services()
+    officer = services.officers.serving(session.subject_id)
+    if officer is None:
+        flask.abort(404)
+    if session.level < AuthenticationLevel.LEVEL_2:
+        flask.abort(flask.redirect("/sign-in?next=/desk", 303))
+    account = services.accounts.account(session.account_id)
+    if not account.is_open:
+        flask.abort(404)
+    return services.desk_of(officer)

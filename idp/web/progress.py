@@ -1,0 +1,204 @@
+"""An application in plain words: what is awaited, by when the law wants it decided, what was stated."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import flask
+
+from accounts.applications import Answer, Application, ApplicationKind, ApplicationState
+from accounts.attributes import DICTIONARY
+from accounts.legal_clock import working_days_between
+from idp.applying.rules import Awaited, Obstacle
+from idp.web import context, errors
+from idp.web.language import N_, translate
+
+KINDS = {
+    ApplicationKind.CITIZEN_01: N_("Citizen's account, level 01"),
+    ApplicationKind.CITIZEN_02: N_("Citizen's account, level 02"),
+    ApplicationKind.FOREIGNER_02: N_("Foreigner's account, level 02"),
+    ApplicationKind.MINOR: N_("Account of a child or ward, level 01"),
+    ApplicationKind.ORGANISATION: N_("Organisation's account"),
+}
+STATES = {
+    ApplicationState.SUBMITTED: ("blue", N_("Received")),
+    ApplicationState.CHECKING: ("blue", N_("Being checked")),
+    ApplicationState.READY: ("yellow", N_("Waiting for the decision")),
+    ApplicationState.REFUSED: ("red", N_("Refused")),
+    ApplicationState.ISSUED: ("green", N_("Issued")),
+}
+AWAITED = {
+    Awaited.REGISTER: N_("The register has not answered yet. We go on asking by ourselves."),
+    Awaited.VISIT: N_("A visit in person to a desk, with the identity paper."),
+    Awaited.DOCUMENT: N_("A document that shows the tie to the child or ward, at a desk."),
+    Awaited.AGREEMENT: N_("The agreement of every other legal representative."),
+}
+OBSTACLES = {
+    Obstacle.UNKNOWN_TO_REGISTER: N_(
+        "The register knows nobody with this name, date of birth and number together."
+    ),
+    Obstacle.NOT_REPRESENTATIVE: N_("The register does not name the applicant as representative."),
+    Obstacle.DECLINED: N_("A legal representative has declined."),
+    Obstacle.PASSPORT_EXPIRED: N_("The passport has expired."),
+    Obstacle.RESIDENCE_ENDED: N_("The residence card has expired."),
+    Obstacle.HAS_ACCOUNT: N_("There is an account of this level already."),
+    Obstacle.GUARDIAN_FIRST: N_("Below 14 years of age: a parent or guardian applies first."),
+    Obstacle.APPLICANT_BARRED: N_("The applicant's own account of level 02 is not open any more."),
+}
+ANSWERS = {
+    Answer.ASKED: ("blue", N_("Asked")),
+    Answer.AGREED: ("green", N_("Agreed")),
+    Answer.DECLINED: ("red", N_("Declined")),
+}
+_FIELDS = {
+    "name": N_("Full name"),
+    "birthdate": N_("Date of birth"),
+    "personal_number": N_("Personal identification number"),
+    "country": N_("Country of the passport"),
+    "passport": N_("Passport number"),
+    "residence_card": N_("Residence card number"),
+    "tax_code": N_("Tax code"),
+    "tie": N_("Tie to the applicant"),
+}
+_ORGANISATION_NAME = N_("Name of the organisation")
+_CLAIMS = {"personal_number": "vn_pid", "name": "name", "tax_code": "tax_code"}
+_BESIDES = {
+    "organization_legal_reps": N_("Legal representatives"),
+    "parents": N_("Parents"),
+    "legal_representative": N_("Representative or guardian"),
+}
+_FAULTS = {
+    "missing": N_("Fill this in"),
+    "impossible": N_("This cannot be right; compare it with the paper"),
+    "too-young": N_("Too young to apply by herself; a parent or guardian applies"),
+    "old-enough": N_("From 14 years of age she applies by herself"),
+}
+_TIES = {"parent": N_("Parent"), "guardian": N_("Guardian")}
+
+
+def shown(found: Application) -> dict[str, Any]:
+    """Return the application as pages show it to whoever applied."""
+    services = context.services()
+    assessed = services.application_office.assess(found)
+    now = services.installation.clock()
+    colour, state = STATES[found.state]
+    code_is_due = (
+        found.state is ApplicationState.ISSUED
+        and found.account_id is not None
+        and services.accounts.account(found.account_id).awaits_activation
+    )
+    return {
+        "id": found.id,
+        "kind": translate(KINDS[found.kind]),
+        "name": found.stated["name"],
+        "state": found.state.value,
+        "tag": {"colour": colour, "text": translate(state)},
+        "submitted_at": found.submitted_at,
+        # The last moment in time, because "by 24:00 of Monday" reads as Monday, not Tuesday.
+        "due_at": found.due_at - timedelta(seconds=1) if found.due_at else None,
+        "is_late": found.is_late(now),
+        "days_left": working_days_between(now, found.due_at) if found.due_at else None,
+        "awaited": [translate(AWAITED[one]) for one in assessed.awaited]
+        if found.state.is_open
+        else [],
+        "decided_at": found.decided_at,
+        "decision": found.decision,
+        "gives_code": code_is_due and found.kind not in _AT_DESK,
+        "agreements": [_answer(one.name, one.answer) for one in assessed.agreements],
+    }
+
+
+_AT_DESK = frozenset({ApplicationKind.CITIZEN_02, ApplicationKind.FOREIGNER_02})
+"""What was proved in person is also handed over in person."""
+
+
+def _answer(name: str, answer: Answer) -> dict[str, str]:
+    colour, text = ANSWERS[answer]
+    return {"name": name, "colour": colour, "text": translate(text)}
+
+
+def stated(found: Application) -> list[dict[str, str]]:
+    """Return what was stated, with plain names, in the form's order."""
+    is_organisation = found.kind is ApplicationKind.ORGANISATION
+    labels = _FIELDS | ({"name": _ORGANISATION_NAME} if is_organisation else {})
+    return [
+        {"field": field, "label": translate(label), "value": _value(field, found.stated[field])}
+        for field, label in labels.items()
+        if field in found.stated
+    ]
+
+
+def claim_of(field: str, kind: ApplicationKind) -> str:
+    """Return the claim with which a register states the same as a field."""
+    if field == "name" and kind is ApplicationKind.ORGANISATION:
+        return "organization_name"
+    return _CLAIMS.get(field, field)
+
+
+def label_of(claim: str) -> str:
+    """Return a claim's plain name."""
+    row = DICTIONARY.get(claim)
+    if row is not None:
+        return row.label[flask.g.language]
+    return translate(_BESIDES[claim]) if claim in _BESIDES else claim.replace("_", " ")
+
+
+def fault(code: str) -> str:
+    """Return what is wrong with a field, in words."""
+    return translate(_FAULTS.get(code, _FAULTS["impossible"]))
+
+
+def filled_in(*fields: str) -> dict[str, str]:
+    """Read the fields of a form as they are stated: tidied, a date in figures as ISO 8601."""
+    form = flask.request.form
+    return {
+        field: _iso(form.get(field, "")) if field == "birthdate" else _tidy(form.get(field, ""))
+        for field in fields
+    }
+
+
+def too_many() -> str:
+    """Return the sentence for somebody who tried too often."""
+    return errors.message("too-many-failures")
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def _iso(text: str) -> str:
+    """Return a date written 22/11/2003 as 2003-11-22; anything else stays as it is."""
+    found = re.fullmatch(r"\s*(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})\s*", text, re.ASCII)
+    if found is None:
+        return text.strip()[:40]
+    day, month, year = found.groups()
+    return f"{year}-{int(month):02}-{int(day):02}"
+
+
+def _value(field: str, text: str) -> str:
+    if field == "tie":
+        return translate(_TIES[text])
+    if field == "birthdate":
+        return "/".join(reversed(text.split("-")))
+    return text
+
+
+def readable(claim: str, value: Any) -> str:
+    """Return a register's value as a person reads it."""
+    if claim == "gender" and value in _SEXES:
+        return translate(_SEXES[value])
+    if claim == "birthdate":
+        return _value("birthdate", str(value))
+    if claim in _BESIDES and isinstance(value, list):
+        return ", ".join(readable(claim, one) for one in value)
+    if claim in _BESIDES and isinstance(value, dict) and value.get("name"):
+        # Other people's numbers are nobody's business here.
+        return str(value["name"])
+    if isinstance(value, dict):
+        return ", ".join(readable("", part) for part in value.values() if part)
+    if isinstance(value, list):
+        return "; ".join(readable("", part) for part in value)
+    return str(value)
+
+
+_SEXES = {"male": N_("Male"), "female": N_("Female")}
