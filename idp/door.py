@@ -44,7 +44,7 @@ class Door:
         self._behind = behind
         self._installation = installation
         settings = installation.settings
-        self._held = _Held(installation.engine)
+        self._held = _Held(installation.engine, [])
         prefix = "__Host-" if settings.is_secure else ""
         self._cookie = re.compile(rf"(?:^|;\s*){prefix}sen_session=([^;]*)")
         always = {
@@ -86,7 +86,7 @@ class Door:
         return [answer.body]
 
     def close(self) -> None:
-        """Give back the connections that the calling thread keeps; the next request takes new ones."""
+        """Give back the connections that threads keep, while no request is under way."""
         self._held.close()
 
     def _discovery(self, _request: wire.Request, _environ: Environ, _id: str) -> wire.Response:
@@ -179,9 +179,11 @@ class _Held(threading.local):
     it.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, everywhere: list[dict[str, Connection]]) -> None:
         self._engine = engine
         self._kept: dict[str, Connection] = {}
+        self._everywhere = everywhere
+        everywhere.append(self._kept)
 
     def transactional(self) -> Connection:
         """Return the thread's connection, at the beginning of a transaction."""
@@ -209,10 +211,11 @@ class _Held(threading.local):
         return kept
 
     def close(self) -> None:
-        """Give the connections back to the pool."""
-        for kept in self._kept.values():
-            kept.close()
-        self._kept.clear()
+        """Give the connections of every thread back to the pool."""
+        for kept in self._everywhere:
+            for connection in kept.values():
+                connection.close()
+            kept.clear()
 
     def drop(self) -> None:
         """Give the connections up after an error; the next request begins with fresh ones."""
