@@ -11,7 +11,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from idp.demo.run import BANK, PORTAL
 from idp.services import Installation, Services
 from idp.settings import Settings
 from tests.stories.folk import Person, gather, seed_document
+from tests.support.registers import CLIENT, authority, population, running
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -48,8 +49,10 @@ class Site:
         self.database_url = database_url or f"sqlite:///{folder / 'sen.db'}"
         self.portal = replace(PORTAL, port=free_port())
         self.bank = replace(BANK, port=free_port())
-        self._settings = settings or {}
+        self._settings = dict(settings or {})
         self._children: list[subprocess.Popen[bytes]] = []
+        self._outside = ExitStack()
+        self.registers = folder / "registers.db"
         self._people: dict[str, list[Person]] = defaultdict(list)
         self._log_read = 0
         self._seeds = 0
@@ -57,6 +60,10 @@ class Site:
     def start(self, extra_environment: dict[str, str] | None = None) -> None:
         """Make the database, seed everybody and start the three processes."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        population(self.registers, people=20)
+        simulator = self._outside.enter_context(running(self.registers))
+        self._settings.setdefault("SEN_REGISTERS_URL", f"http://{authority(simulator)}")
+        self._settings.setdefault("SEN_XROAD_CLIENT", CLIENT)
         parties = (self.portal, self.bank)
         given = {party.client_id: secrets.token_urlsafe(32) for party in parties}
         registered = [party.registration_at_provider(given[party.client_id]) for party in parties]
@@ -81,6 +88,7 @@ class Site:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        self._outside.close()
 
     def person(self, role: str) -> Person:
         """Return somebody of the role whom no story has met yet."""

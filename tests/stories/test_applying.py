@@ -2,19 +2,17 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
-from connectors.simulator import simulated_registers
 from playwright.sync_api import expect
 from sqlalchemy import update
 
 from accounts.account import OPERATOR, LockReason
 from accounts.applications import application
-from accounts.subject import IdentifierType
 from tests.stories.folk import Person
 from tests.stories.site import Site
 from tests.stories.telling import in_both_languages, twice
 from tests.stories.visit import Visit
+from tests.support.registers import enter_enterprise, enter_person, enter_representative
 
 OFFICE = "Công an phường Hồ Sen Mẫu"
 GROUND = "Công văn số 12/CV-CQĐT ngày 02/6/2026"
@@ -27,27 +25,13 @@ SECOND = {"vi": "Cần một cán bộ khác xác nhận", "en": "Another office
 ASKED = {"vi": "Bạn được hỏi ý kiến", "en": "You are asked to agree"}
 
 
-def register(site: Site, source: str, type_: IdentifierType, number: str, values: Any) -> None:
-    """Write a record as the register's own officers do."""
-    with site.services() as services:
-        registers = simulated_registers(services.db, services.installation.vault)
-        found = next(one for one in registers.values() if one.name == source)
-        found.enter(type_, number, values, services.installation.clock())
-
-
 def knows(site: Site, stated: dict[str, str]) -> None:
-    register(
-        site,
-        "population",
-        IdentifierType.PERSONAL_NUMBER,
-        stated["personal_number"],
-        {
-            "vn_pid": stated["personal_number"],
-            "name": stated["name"],
-            "birthdate": stated["birthdate"],
-            "gender": "female",
-            "nationalities": ["VNM"],
-        },
+    """Have the population register know somebody."""
+    enter_person(
+        site.registers,
+        number=stated["personal_number"],
+        name=stated["name"],
+        birthdate=stated["birthdate"],
     )
 
 
@@ -179,19 +163,15 @@ def test_a_companys_application_with_two_representatives(
     director, partner, officer = (site.person("passkey") for _ in range(3))
     site.appoint(officer, OFFICE)
     company = {"name": f"Công ty TNHH Đài Sen {director.serial}", "tax_code": director.tax_code}
-    register(
-        site,
-        "enterprises",
-        IdentifierType.TAX_CODE,
-        company["tax_code"],
-        {
-            "organization_name": company["name"],
-            "tax_code": company["tax_code"],
-            "organization_legal_reps": [
-                {"name": one.name, "personal_number": one.number} for one in (director, partner)
-            ],
-        },
-    )
+    enter_enterprise(site.registers, tax_code=company["tax_code"], name=company["name"])
+    for place, one in enumerate((director, partner)):
+        knows(
+            site,
+            {"personal_number": one.number, "name": one.name, "birthdate": one.birthdate},
+        )
+        enter_representative(
+            site.registers, tax_code=company["tax_code"], number=one.number, place=place
+        )
     here, there, desk = enter(), enter(), enter()
     here.sign_in_to_own_pages(director)
     here.go("/me/applications")

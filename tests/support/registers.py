@@ -75,6 +75,12 @@ def enter_enterprise(file: Path, *, tax_code: str, name: str, **columns: str) ->
     _enter(file, "enterprise", row)
 
 
+def enter_representative(file: Path, *, tax_code: str, number: str, place: int) -> None:
+    """Have the business register name somebody, whom the population register knows too."""
+    row = {"tax_code": tax_code, "number": number, "role": "director", "place": str(place)}
+    _enter(file, "representative", row)
+
+
 def _enter(file: Path, table: str, row: dict[str, str]) -> None:
     marks = ", ".join("?" * len(row))
     with opened(file) as db:
