@@ -64,7 +64,6 @@ class LockReason(StrEnum):
     RESIDENCE_ENDED = "residence-ended"
     AUTHORITY_ORDER = "authority-order"
     DISSOLVED = "dissolved"
-    DECEASED = "deceased"
     RISK = "risk"
 
 

@@ -3,14 +3,15 @@
 Each event is applied in one transaction of its own: the use entry, the locks, the end of sessions
 and grants, the mandates. What comes again or too late changes nothing (``connectors.cursor``).
 
-Closing accounts is not part of this: a death locks, with a reason that nothing releases.
+A death and the end of an enterprise close the account for good; all else locks, until the register
+has better news.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from accounts.account import LockReason
+from accounts.account import Actor, ActorKind, CloseReason, LockReason
 from accounts.attributes import Source
 from accounts.errors import IdentifierTakenError
 from accounts.mandates import MandateType
@@ -30,6 +31,9 @@ _MOST_PAGES = 20
 _CORRELATION = "register-feed"
 SOURCES = (Source.POPULATION, Source.IDENTITY_CARDS, Source.IMMIGRATION, Source.ENTERPRISES)
 """The registers whose changes matter to accounts."""
+
+
+Change = Callable[[Services, str, Event, Actor], None]
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def apply(installation: Installation, source: Source, event: Event) -> bool:
         if not cursors.is_news(source.value, subject_id, kind, event.sequence, event.at):
             return False
         _record(services, source, subject_id, kind)
-        _APPLIED[kind](services, subject_id, event)
+        _APPLIED[kind](services, subject_id, event, Actor(ActorKind.REGISTER, source.value))
     audit.security_event(
         f"register.{kind.value}", register=source.value, sequence=event.sequence, subject=subject_id
     )
@@ -129,33 +133,41 @@ def _note_failure(installation: Installation, failed: Unavailable) -> None:
     audit.note("register.feed_unavailable", register=failed.register, reason=failed.reason)
 
 
-def _lock(reason: LockReason) -> "Callable[[Services, str, Event], None]":
+def _lock(reason: LockReason) -> Change:
     """Lock the subject's account; sessions and every token end in the same transaction."""
 
-    def lock(services: Services, subject_id: str, _event: Event) -> None:
+    def lock(services: Services, subject_id: str, _event: Event, actor: Actor) -> None:
         account = services.accounts.find_of_subject(subject_id)
-        if account is None:
-            return
-        services.accounts.lock(account.id, reason)
-        services.sessions.end_all(account.id)
-        services.grants.revoke_of_account(account.id)
+        if account is not None and account.closed_at is None:
+            services.standing.lock(account.id, reason, actor)
 
     return lock
 
 
-def _unlock(*reasons: LockReason) -> "Callable[[Services, str, Event], None]":
+def _unlock(*reasons: LockReason) -> Change:
     """Take the reasons away that the register gave; others stay."""
 
-    def unlock(services: Services, subject_id: str, _event: Event) -> None:
+    def unlock(services: Services, subject_id: str, _event: Event, actor: Actor) -> None:
         account = services.accounts.find_of_subject(subject_id)
-        if account is not None:
+        if account is not None and account.closed_at is None:
             for reason in reasons:
-                services.accounts.unlock(account.id, reason)
+                services.standing.unlock(account.id, reason, actor)
 
     return unlock
 
 
-def _change_number(services: Services, subject_id: str, event: Event) -> None:
+def _close(reason: CloseReason) -> Change:
+    """Close the subject's account for good, with its mandates; nothing of its record is lost."""
+
+    def close(services: Services, subject_id: str, _event: Event, actor: Actor) -> None:
+        account = services.accounts.find_of_subject(subject_id)
+        if account is not None and account.closed_at is None:
+            services.standing.close(account.id, reason, actor)
+
+    return close
+
+
+def _change_number(services: Services, subject_id: str, event: Event, actor: Actor) -> None:
     """Give the subject the new number; the account, its ``sub`` and its consents stay.
 
     The old number's validity ends and is kept as history (Decree 70/2024 Art. 11).
@@ -169,43 +181,39 @@ def _change_number(services: Services, subject_id: str, event: Event) -> None:
         services.subjects.identify(subject_id, number, new, Source.POPULATION.value)
     except IdentifierTakenError:
         # Two people with one number is for officers to untangle: nobody signs in meanwhile.
-        _lock(LockReason.RISK)(services, subject_id, event)
+        _lock(LockReason.RISK)(services, subject_id, event, actor)
         return
     held = services.held.of_subject(subject_id).get(Source.POPULATION)
     if held is not None and "vn_pid" in held.values:
         services.held.hold(subject_id, Source.POPULATION, {**held.values, "vn_pid": new})
 
 
-def _dissolve(services: Services, subject_id: str, event: Event) -> None:
-    _lock(LockReason.DISSOLVED)(services, subject_id, event)
-    _follow_representatives(services, subject_id, set())
-
-
-def _change_representatives(services: Services, subject_id: str, event: Event) -> None:
+def _change_representatives(
+    services: Services, subject_id: str, event: Event, _actor: Actor
+) -> None:
     numbers = event.detail.get("representatives")
     if not isinstance(numbers, list) or not all(isinstance(number, str) for number in numbers):
         audit.note("register.bad_event", register="enterprises", sequence=event.sequence)
         return
     found = {services.subjects.find(IdentifierType.PERSONAL_NUMBER, number) for number in numbers}
-    _follow_representatives(services, subject_id, {one for one in found if one is not None})
-
-
-def _follow_representatives(services: Services, subject_id: str, agents: set[str]) -> None:
-    """Make the mandates match; grants for the organisation are asked for theirs at each use."""
+    # Grants for the organisation ask for their mandate at each use.
     services.mandates.follow_register(
-        MandateType.LEGAL_REP, subject_id, agents, Source.ENTERPRISES.value
+        MandateType.LEGAL_REP,
+        subject_id,
+        {one for one in found if one is not None},
+        Source.ENTERPRISES.value,
     )
 
 
-_APPLIED: dict[EventKind, Callable[[Services, str, Event], None]] = {
-    EventKind.DEATH: _lock(LockReason.DECEASED),
+_APPLIED: dict[EventKind, Change] = {
+    EventKind.DEATH: _close(CloseReason.DEATH),
     EventKind.NUMBER_CHANGED: _change_number,
     EventKind.CARD_EXPIRED: _lock(LockReason.CARD_EXPIRED),
     EventKind.CARD_WITHDRAWN: _lock(LockReason.CARD_REVOKED),
     EventKind.CARD_ISSUED: _unlock(LockReason.CARD_EXPIRED, LockReason.CARD_REVOKED),
     EventKind.RESIDENCE_ENDED: _lock(LockReason.RESIDENCE_ENDED),
     EventKind.RESIDENCE_EXTENDED: _unlock(LockReason.RESIDENCE_ENDED),
-    EventKind.COMPANY_DISSOLVED: _dissolve,
+    EventKind.COMPANY_DISSOLVED: _close(CloseReason.DISSOLUTION),
     EventKind.REPRESENTATIVES_CHANGED: _change_representatives,
 }
 _ABOUT: dict[EventKind, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from accounts.account import LockReason
+from accounts.account import CloseReason, EventKind, LockReason
 from accounts.attributes import Source
 from accounts.subject import IdentifierType
 from connectors.cursor import Cursors, register_word
@@ -105,7 +105,6 @@ def is_alive(arrival: Arrival) -> bool:
 
 
 KINDS = [
-    (Source.POPULATION, "death", LAN, "lan", LockReason.DECEASED),
     (Source.IDENTITY_CARDS, "card-expired", LAN, "lan", LockReason.CARD_EXPIRED),
     (Source.IDENTITY_CARDS, "card-withdrawn", LAN, "lan", LockReason.CARD_REVOKED),
     (Source.IMMIGRATION, "residence-ended", JEAN, "jean", LockReason.RESIDENCE_ENDED),
@@ -200,7 +199,33 @@ def test_a_representative_replaced_while_signed_in_may_no_longer_act(
     assert mandate.principal_id == company(world)
 
 
-def test_a_dissolved_company_is_locked_and_nobody_acts_for_it(world: World, feeds: Feeds) -> None:
+def closed_for(world: World, subject_id: str) -> str | None:
+    """Return why the subject's account was closed, told by its own history."""
+    with world.transaction() as services:
+        account = services.accounts.find_of_subject(subject_id)
+        assert account is not None
+        if account.closed_at is None:
+            return None
+        events = services.accounts.history(account.id)
+        return next(one.reason for one in events if one.kind is EventKind.CLOSED)
+
+
+def test_a_death_closes_the_account_with_everything(world: World, feeds: Feeds) -> None:
+    arrival = world.arrive("basic", "openid name offline_access")
+    refresh = arrival.tokens().refresh
+    feeds.tell(Source.POPULATION, "death", LAN)
+    assert follow(world).applied == 1
+    assert closed_for(world, world.subject()) == CloseReason.DEATH.value
+    assert not is_alive(arrival)
+    assert arrival.party.refresh(refresh).status == 400
+    assert arrival.browser.open("/me").status == 303
+    # What comes later of somebody who died changes nothing, and stops no other news.
+    feeds.tell(Source.IDENTITY_CARDS, "card-withdrawn", LAN)
+    assert follow(world).applied == 1
+    assert news(world, world.subject()) == 2
+
+
+def test_a_dissolved_company_is_closed_and_nobody_acts_for_it(world: World, feeds: Feeds) -> None:
     arrival, dissolved = acting(world), company(world)
     feeds.tell(Source.ENTERPRISES, "company-dissolved", TAX_CODE)
     follow(world)
@@ -209,7 +234,7 @@ def test_a_dissolved_company_is_locked_and_nobody_acts_for_it(world: World, feed
         account = services.accounts.find_of_subject(dissolved)
         assert services.mandates.held_by(world.subject_in(services, "lan")) == []
     assert account is not None
-    assert account.locks == {LockReason.DISSOLVED}
+    assert closed_for(world, dissolved) == CloseReason.DISSOLUTION.value
     assert locks(world) == set()
 
 
@@ -268,7 +293,7 @@ def test_many_events_are_read_page_by_page(world: World, feeds: Feeds) -> None:
             publish(db, "population", "death", f"00199{number:07}", {})
     feeds.tell(Source.POPULATION, "death", LAN)
     assert follow(world).applied == 1
-    assert locks(world) == {LockReason.DECEASED}
+    assert closed_for(world, world.subject()) == CloseReason.DEATH.value
 
 
 def test_each_feed_is_polled_once_an_interval_by_whoever_comes_first(world: World) -> None:
@@ -326,7 +351,7 @@ def test_two_servers_that_poll_at_once_apply_each_event_once(
     for server in servers:
         server.engine.dispose()
     for login in ("lan", "minh", "hoa"):
-        assert locks(world, login) == {LockReason.DECEASED, LockReason.CARD_EXPIRED}
+        assert closed_for(world, world.subject(login)) == CloseReason.DEATH.value
         assert news(world, world.subject(login)) == 2
 
 
