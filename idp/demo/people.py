@@ -21,6 +21,8 @@ class Role:
     kind: str = "citizen"
     gender: str = "female"
     has_password: bool = False
+    office: str = ""
+    """Where an officer serves, as citizens read it; nobody else has one."""
 
 
 NEWCOMER = Role("cong-dan-1", {"vi": "Công dân", "en": "Citizen"})
@@ -35,7 +37,13 @@ CITIZEN = Role("cong-dan-2", {"vi": "Công dân", "en": "Citizen"}, has_password
 SECOND_CITIZEN = Role(
     "cong-dan-3", {"vi": "Công dân", "en": "Citizen"}, gender="male", has_password=True
 )
-ROLES = (NEWCOMER, FOREIGNER, DIRECTOR, CITIZEN, SECOND_CITIZEN)
+OFFICER = Role(
+    "can-bo-1",
+    {"vi": "Cán bộ", "en": "Officer"},
+    has_password=True,
+    office="Công an phường Hồ Sen Mẫu",
+)
+ROLES = (NEWCOMER, FOREIGNER, DIRECTOR, CITIZEN, SECOND_CITIZEN, OFFICER)
 
 
 def choose(find: Find, credentials: dict[str, str]) -> dict[str, Any]:

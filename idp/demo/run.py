@@ -223,6 +223,8 @@ def _prepare(folder: Path, issuer: str) -> dict[str, str]:
     if (folder / "secrets.json").exists() and not (folder / "people.json").exists():
         raise DemoError("the demo's data is of an older version; run `make demo-reset` once.")
     kept = _kept_secrets(folder / "secrets.json")
+    if kept["people"].keys() != {role.login for role in people.ROLES}:
+        raise DemoError("the demo's data is of an older version; run `make demo-reset` once.")
     seed = {
         "relying_parties": [
             party.registration_at_provider(kept["relying_parties"][party.client_id])
@@ -269,6 +271,9 @@ def _seed_once(folder: Path, issuer: str) -> None:
     if loaded.exists() and loaded.read_text("ascii") == digest:
         return
     _sen(folder, issuer, "seed", str(document))
+    for role in people.ROLES:
+        if role.office:
+            _sen(folder, issuer, "officer", "add", role.login, "--office", role.office)
     _write(loaded, digest)
 
 
@@ -438,6 +443,7 @@ def _table(issuer: str, credentials: dict[str, str], folder: Path) -> str:
     lines += [
         "",
         f"  {director}: {company['name']}, MST / tax code {company['tax_code']}",
+        f"  {people.OFFICER.login}: {issuer}/desk, sau khi tạo khóa truy cập / after making a passkey",
         "  Ctrl-C: dừng / stop · make demo-reset: xóa dữ liệu / forget the data",
         "",
     ]

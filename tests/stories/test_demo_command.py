@@ -58,7 +58,7 @@ def test_the_demo_starts_tells_and_keeps_its_people(tmp_path: Path) -> None:
     first = _start_and_stop(tmp_path)
     for port in PORTS:
         assert f"http://localhost:{port}" in first
-    for login in ("cong-dan-1", "nuoc-ngoai-1", "giam-doc-1", "cong-dan-2"):
+    for login in ("cong-dan-1", "nuoc-ngoai-1", "giam-doc-1", "cong-dan-2", "can-bo-1"):
         assert re.search(rf"{login} +[0-9A-Z-]{{14,}} ", first)
     assert _start_and_stop(tmp_path) == first
 
