@@ -205,11 +205,11 @@ class Subjects:
         return self.find(IdentifierType.TAX_CODE, tax_code)
 
     def identifiers_of(self, subject_id: str) -> list[Identifier]:
-        """Return every identifier of the subject, past ones included, opened."""
+        """Return every identifier of the subject, opened, in order; past ones before present ones."""
         rows = self._db.execute(
             select(identifier)
             .where(identifier.c.subject_id == subject_id)
-            .order_by(identifier.c.valid_from)
+            .order_by(identifier.c.valid_from, identifier.c.valid_to.is_(None))
         )
         return [
             Identifier(
