@@ -4,16 +4,13 @@ import gc
 
 from idp.app import create_app
 from idp.audit import configure_logging
-from idp.register_checks import check_by_itself
 from idp.services import Installation
 from idp.settings import read_settings
-from idp.upkeep import follow_by_itself, purge_by_itself
+from idp.upkeep import run_by_itself
 
 configure_logging()
 _installation = Installation(read_settings())
-purge_by_itself(_installation)
-follow_by_itself(_installation)
-check_by_itself(_installation)
+run_by_itself(_installation)
 app = create_app(installation=_installation)
 # What is loaded stays for good: the collector need not look through it again and again. Requests
 # leave no cycles behind, so a higher threshold costs no memory.

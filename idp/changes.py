@@ -23,6 +23,7 @@ from idp import audit
 from idp.database import for_reading
 from idp.oidc.readings import IDENTIFIED_BY
 from idp.services import Installation, Services
+from idp.standing import UnfittingReasonError
 
 INTERVAL = timedelta(seconds=20)
 """Each feed is polled so often, by whichever server comes first."""
@@ -136,10 +137,15 @@ def _note_failure(installation: Installation, failed: Unavailable) -> None:
 def _lock(reason: LockReason) -> Change:
     """Lock the subject's account; sessions and every token end in the same transaction."""
 
-    def lock(services: Services, subject_id: str, _event: Event, actor: Actor) -> None:
+    def lock(services: Services, subject_id: str, event: Event, actor: Actor) -> None:
         account = services.accounts.find_of_subject(subject_id)
-        if account is not None and account.closed_at is None:
+        if account is None or account.closed_at is not None:
+            return
+        try:
             services.standing.lock(account.id, reason, actor)
+        except UnfittingReasonError:
+            # News of what she was before: of the residence of one who is a citizen by now.
+            audit.note("register.unfitting_event", news=event.kind, sequence=event.sequence)
 
     return lock
 

@@ -5,12 +5,8 @@ and the use entry are committed, the register is asked, its answer is kept. A pr
 between leaves a turn that ends after a minute; the next asks again, and nothing is issued by asking.
 """
 
-import threading
 from datetime import timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from idp import audit
 from idp.database import for_reading
 from idp.services import Installation
 
@@ -18,18 +14,18 @@ INTERVAL = timedelta(seconds=15)
 
 
 def check(installation: Installation, application_id: str) -> bool:
-    """Ask the register about one application; False when it is not due or another has the turn."""
+    """Ask the register about one application; False when it is not due, another has the turn, or no
+    register is connected, so that no entry tells of an asking that never was.
+    """
+    if not installation.registers:
+        return False
     with installation.engine.begin() as db:
         office = installation.services(db, correlation="application").application_office
         question = office.begin_check(application_id)
     if question is None:
         return False
-    register = installation.registers.get(question.source)
-    answer = (
-        register.look_up(question.query, question.entry, installation.clock())
-        if register is not None
-        else None
-    )
+    register = installation.registers[question.source]
+    answer = register.look_up(question.query, question.entry, installation.clock())
     with installation.engine.begin() as db:
         office = installation.services(db, correlation="application").application_office
         office.finish_check(question, answer)
@@ -41,18 +37,3 @@ def check_all(installation: Installation) -> int:
     with for_reading(installation.engine).begin() as db:
         due = installation.services(db).applications.to_check(installation.clock())
     return sum(check(installation, application_id) for application_id in due)
-
-
-def check_by_itself(installation: Installation) -> threading.Event:
-    """Check every so often in a background thread; set the returned event to stop it."""
-    stop = threading.Event()
-
-    def run() -> None:
-        while not stop.wait(INTERVAL.total_seconds()):
-            try:
-                check_all(installation)
-            except SQLAlchemyError as error:
-                audit.note("applications.postponed", cause=type(error).__name__)
-
-    threading.Thread(target=run, name="register-checks", daemon=True).start()
-    return stop

@@ -279,7 +279,6 @@ class Services:
             issuer=i.settings.issuer,
             subjects=self.subjects,
             held=self.held,
-            registers=i.registers,
             readings=i.readings,
             use_log=self.use_log,
             correlation=self.correlation,

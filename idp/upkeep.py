@@ -1,11 +1,12 @@
-"""Upkeep in the background: what expired is removed, and the registers' news is followed."""
+"""Upkeep in the background: what expired is removed, the registers' news is followed, and registers
+that owe an answer are asked again.
+"""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from idp import audit, changes
+from idp import audit, changes, register_checks
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
 
@@ -32,36 +33,47 @@ def purge(installation: Installation) -> dict[str, int]:
         }
 
 
-def purge_by_itself(installation: Installation) -> threading.Event:
-    """Purge every so often in a background thread; set the returned event to stop it."""
-    stop = threading.Event()
+def run_by_itself(installation: Installation) -> Callable[[], None]:
+    """Do all upkeep every so often, each kind in a thread; return what ends it and waits for the
+    rounds that are under way.
 
-    def run() -> None:
-        while not stop.wait(INTERVAL.total_seconds()):
-            try:
-                purge(installation)
-            except SQLAlchemyError as error:
-                audit.note("purge.postponed", cause=type(error).__name__)
-
-    threading.Thread(target=run, name="upkeep", daemon=True).start()
-    return stop
-
-
-def follow_by_itself(installation: Installation) -> threading.Event | None:
-    """Follow the registers' feeds in a background thread; set the returned event to stop it.
-
-    None when the installation has no registers.
+    Without registers there is nobody to follow or to ask.
     """
-    if not installation.registers:
-        return None
+    kinds: list[tuple[str, timedelta, Callable[[Installation], object]]] = [
+        ("purge", INTERVAL, purge)
+    ]
+    if installation.registers:
+        kinds += [
+            ("feeds", changes.INTERVAL, changes.follow),
+            ("register-checks", register_checks.INTERVAL, register_checks.check_all),
+        ]
     stop = threading.Event()
+    threads = [
+        threading.Thread(
+            target=_repeat, args=(installation, stop, name, interval, act), name=name, daemon=True
+        )
+        for name, interval, act in kinds
+    ]
+    for thread in threads:
+        thread.start()
 
-    def run() -> None:
-        while not stop.wait(changes.INTERVAL.total_seconds()):
-            try:
-                changes.follow(installation)
-            except Exception as error:  # noqa: BLE001 - the next round begins where this one ended
-                audit.security_event("feed.postponed", cause=type(error).__name__)
+    def end() -> None:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
-    threading.Thread(target=run, name="feeds", daemon=True).start()
-    return stop
+    return end
+
+
+def _repeat(
+    installation: Installation,
+    stop: threading.Event,
+    name: str,
+    interval: timedelta,
+    act: Callable[[Installation], object],
+) -> None:
+    while not stop.wait(interval.total_seconds()):
+        try:
+            act(installation)
+        except Exception as error:  # noqa: BLE001 - a thread that dies would do nothing ever after
+            audit.security_event("upkeep.postponed", task=name, cause=type(error).__name__)

@@ -191,8 +191,8 @@ class ApplicationOffice:
         )
         return RegisterQuestion(application_id, rules.source, query, entry)
 
-    def finish_check(self, question: RegisterQuestion, answer: RegisterAnswer | None) -> None:
-        """Keep the register's answer; None and unavailable mean that it will be asked again."""
+    def finish_check(self, question: RegisterQuestion, answer: RegisterAnswer) -> None:
+        """Keep the register's answer; while it is unavailable it will be asked again."""
         found = self.applications.hold(question.application_id)
         if not found.state.is_open:
             return

@@ -2,7 +2,7 @@
 use entry is written in the same transaction (consent.md 5.3, invariants 1 and 2).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,7 +20,7 @@ from accounts.levels import AccountLevel
 from accounts.schema import Clock
 from accounts.subject import IdentifierType, Subjects
 from accounts.vault import Vault
-from connectors.protocol import Query, Record, Register
+from connectors.protocol import Query
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
 from idp.oidc.grants import Grant
 from idp.oidc.readings import IDENTIFIED_BY, ReadingDueError, Readings, claims_of
@@ -39,7 +39,6 @@ class Disclosure:
     issuer: str
     subjects: Subjects
     held: HeldAttributes
-    registers: Mapping[Source, Register]
     readings: Readings
     use_log: UseLog
     correlation: str
@@ -71,23 +70,6 @@ class Disclosure:
     def log_introspection(self, grant: Grant, attributes: tuple[str, ...]) -> None:
         """Log that a relying party was told its token's standing."""
         self._log(grant, Channel.INTROSPECTION, attributes)
-
-    def refresh_from_registers(
-        self, subject_id: str, *, stated: dict[str, Any] | None = None
-    ) -> None:
-        """Read the subject's register values within this transaction; each asking is a use entry.
-
-        ``stated`` is what an applicant says of herself, for the first time. A register that gives
-        no answer leaves the held values, with their age, as they are.
-        """
-        for source, register in self.registers.items():
-            asking = self.asking(subject_id, source, stated=stated)
-            if asking is None:
-                continue
-            query, entry = asking
-            answer = register.look_up(query, entry, self.clock())
-            if isinstance(answer, Record):
-                self.held.hold(subject_id, source, answer.values)
 
     def asking(
         self,

@@ -461,3 +461,15 @@ def test_the_queue_shows_the_most_urgent_first_and_what_is_late(
     assert queue[2].due_at is None
     assert not queue[0].is_late(FRIDAY)
     assert queue[0].is_late(FRIDAY + timedelta(days=4))
+
+
+def test_without_registers_nobody_is_said_to_have_been_asked(world: World) -> None:
+    with world.transaction() as services:
+        id_, _reference = services.application_office.submit(
+            CITIZEN_01, NEWCOMER, applicant_id=None
+        )
+    assert register_checks.check_all(world.installation) == 0
+    with world.transaction() as services:
+        found = services.applications.application(id_)
+        assert services.use_log.of_subject(found.subject_id) == []
+    assert found.state is ApplicationState.SUBMITTED

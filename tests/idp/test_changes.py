@@ -1,6 +1,7 @@
 """What registers tell of reaches accounts: once, in the register's own order, and all together."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from accounts.account import CloseReason, EventKind, LockReason
+from accounts.account import OPERATOR, CloseReason, EventKind, LockReason
 from accounts.attributes import Source
 from accounts.subject import IdentifierType
 from connectors.cursor import Cursors, register_word
@@ -20,7 +21,7 @@ from connectors.simulation.store import opened, publish
 from consent.data_use import Channel
 from idp import changes
 from idp.services import Installation
-from idp.upkeep import follow_by_itself
+from idp.upkeep import run_by_itself
 from tests.support.cast import TAX_CODE
 from tests.support.clock import Clock
 from tests.support.registers import behind, population, running
@@ -360,8 +361,32 @@ def test_without_registers_nothing_is_followed(installation: Installation) -> No
         settings_for(installation.settings.database_url, installation.settings.data_dir),
         engine=installation.engine,
     )
-    assert follow_by_itself(alone) is None
     assert changes.follow(alone) == changes.Followed()
-    stop = follow_by_itself(installation)
-    assert stop is not None
-    stop.set()
+
+
+def test_a_server_follows_by_itself(
+    world: World, feeds: Feeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "INTERVAL", timedelta(milliseconds=20))
+    feeds.tell(Source.POPULATION, "death", LAN)
+    end = run_by_itself(world.installation)
+    try:
+        deadline = time.monotonic() + 20
+        while closed_for(world, world.subject()) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        end()
+
+
+def test_news_that_fits_the_account_no_more_stops_nothing(world: World, feeds: Feeds) -> None:
+    # A foreigner who became a citizen still bears the passport that immigration speaks of.
+    foreigner = world.account("jean")
+    with world.transaction() as services:
+        services.standing.succeed(foreigner, "999190000077", OPERATOR)
+    told = feeds.tell(Source.IMMIGRATION, "residence-ended", JEAN)
+    follow(world)
+    assert locks(world, "jean") == set()
+    with world.transaction() as services:
+        seen = {one.register: one.sequence for one in Cursors(services.db).all()}
+    assert seen[Source.IMMIGRATION.value] == told

@@ -1,7 +1,12 @@
 """Upkeep: what expired goes, and what is needed stays."""
 
+import time
+from datetime import timedelta
+
+import pytest
 from sqlalchemy import func, select
 
+from idp import upkeep
 from idp.oidc.client_auth import spent_assertion
 from idp.oidc.grants import oauth_grant
 from idp.upkeep import purge
@@ -46,3 +51,22 @@ def test_everything_that_expired_goes(world: World) -> None:
                  "assertions"):  # fmt: skip
         assert gone[kind] >= 1, kind
     assert set(purge(world.installation).values()) == {0}
+
+
+def test_a_round_that_fails_is_not_the_last(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[None] = []
+
+    def fail(_installation: object) -> None:
+        rounds.append(None)
+        raise RuntimeError
+
+    monkeypatch.setattr(upkeep, "INTERVAL", timedelta(milliseconds=5))
+    monkeypatch.setattr(upkeep, "purge", fail)
+    end = upkeep.run_by_itself(world.installation)
+    try:
+        deadline = time.monotonic() + 20
+        while len(rounds) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        end()
