@@ -10,7 +10,7 @@ from accounts.applications import Answer, Application, ApplicationKind, Applicat
 from accounts.attributes import DICTIONARY
 from accounts.legal_clock import working_days_between
 from idp.applying.rules import Awaited, Obstacle
-from idp.web import context, errors
+from idp.web import context, errors, words
 from idp.web.language import N_, translate
 
 KINDS = {
@@ -62,8 +62,9 @@ _FIELDS = {
 }
 _ORGANISATION_NAME = N_("Name of the organisation")
 _CLAIMS = {"personal_number": "vn_pid", "name": "name", "tax_code": "tax_code"}
-_BESIDES = {
+OF_OTHERS = {
     "organization_legal_reps": N_("Legal representatives"),
+    "legal_representatives": N_("Legal representatives"),
     "parents": N_("Parents"),
     "legal_representative": N_("Representative or guardian"),
 }
@@ -140,7 +141,7 @@ def label_of(claim: str) -> str:
     row = DICTIONARY.get(claim)
     if row is not None:
         return row.label[flask.g.language]
-    return translate(_BESIDES[claim]) if claim in _BESIDES else claim.replace("_", " ")
+    return translate(OF_OTHERS[claim]) if claim in OF_OTHERS else claim.replace("_", " ")
 
 
 def fault(code: str) -> str:
@@ -184,21 +185,13 @@ def _value(field: str, text: str) -> str:
 
 
 def readable(claim: str, value: Any) -> str:
-    """Return a register's value as a person reads it."""
-    if claim == "gender" and value in _SEXES:
-        return translate(_SEXES[value])
+    """Return a register's value as an officer reads it: dates in figures, as on paper, and of other
+    people nothing but their names.
+    """
     if claim == "birthdate":
         return _value("birthdate", str(value))
-    if claim in _BESIDES and isinstance(value, list):
-        return ", ".join(readable(claim, one) for one in value)
-    if claim in _BESIDES and isinstance(value, dict) and value.get("name"):
-        # Other people's numbers are nobody's business here.
-        return str(value["name"])
-    if isinstance(value, dict):
-        return ", ".join(readable("", part) for part in value.values() if part)
-    if isinstance(value, list):
-        return "; ".join(readable("", part) for part in value)
-    return str(value)
-
-
-_SEXES = {"male": N_("Male"), "female": N_("Female")}
+    if claim in OF_OTHERS:
+        told = value if isinstance(value, list) else [value]
+        names = (one.get("name", "") for one in told if isinstance(one, dict))
+        return ", ".join(str(name) for name in names if name)
+    return words.in_words(claim, value)

@@ -1,4 +1,7 @@
-"""Plain words for what happens to accounts; several audiences read them."""
+"""Plain words for what happens to accounts, and for values; several audiences read them."""
+
+import re
+from datetime import date
 
 from accounts.account import (
     AccountKind,
@@ -8,7 +11,7 @@ from accounts.account import (
     EventKind,
     LockReason,
 )
-from idp.web.language import N_
+from idp.web.language import N_, show_country, show_date, translate
 
 ACCOUNT_KINDS = {
     AccountKind.CITIZEN: N_("Citizen"),
@@ -52,3 +55,22 @@ ACTORS = {
     ActorKind.REGISTER: N_("A register"),
     ActorKind.PROVIDER: "Sen ID",
 }
+_SEXES = {"male": N_("Male"), "female": N_("Female")}
+_VALID_UNTIL = N_("valid until %(date)s")
+
+
+def in_words(claim: str, value: object) -> str:
+    """Return a claim's value as a person reads it."""
+    if isinstance(value, dict):
+        if value.get("formatted"):
+            return str(value["formatted"])
+        return ", ".join(in_words(part, inner) for part, inner in value.items() if inner)
+    if isinstance(value, list):
+        return ", ".join(in_words(claim, inner) for inner in value)
+    text = str(value)
+    if claim in {"nationalities", "country"}:
+        return show_country(text)
+    if claim in {"birthdate", "expiry"} and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        day = show_date(date.fromisoformat(text))
+        return day if claim == "birthdate" else translate(_VALID_UNTIL, date=day)
+    return translate(_SEXES[text]) if text in _SEXES else text

@@ -143,7 +143,7 @@ def test_expired_papers_stand_against_a_foreigner(
 
 
 def test_a_parent_applies_for_a_child(world: World, office: Office) -> None:
-    office.knows_citizen(CHILD, parents=[{"personal_number": world.person("lan").number}])
+    office.knows_citizen(CHILD, parents=[world.person("lan").number])
     stated = {**CHILD, "tie": "parent"}
     application = office.apply(ApplicationKind.MINOR, stated, "lan")
     assert application.state is READY
@@ -319,7 +319,7 @@ def test_an_applicant_whose_account_is_locked_gets_nothing(world: World, office:
 def test_a_childs_level_02_comes_after_its_guardians_application(
     world: World, office: Office
 ) -> None:
-    office.knows_citizen(CHILD, parents=[{"personal_number": world.person("lan").number}])
+    office.knows_citizen(CHILD, parents=[world.person("lan").number])
     application = office.apply(CITIZEN_02, CHILD)
     assert office.awaited(application.id)[1] == ["guardian-first"]
     office.issue(office.apply(ApplicationKind.MINOR, {**CHILD, "tie": "parent"}, "lan").id)

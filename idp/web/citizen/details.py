@@ -1,7 +1,6 @@
 """What is held about the person: the registers' word, which she cannot change, and her own."""
 
 import re
-from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -10,13 +9,11 @@ import flask
 
 from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
 from connectors.cursor import Cursors
-from idp.web import context, person
-from idp.web.language import N_, show_country, show_date, translate
+from idp.web import context, person, words
+from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("details", __name__)
 _SAVED = N_("Saved.")
-_WORDS = {"male": N_("Male"), "female": N_("Female")}
-_VALID_UNTIL = N_("valid until %(date)s")
 _SOURCES = {
     Source.POPULATION: N_("National population database"),
     Source.IMMIGRATION: N_("Immigration database"),
@@ -136,7 +133,10 @@ def _page(
                 "as_of": part.as_of,
                 "not_available_since": away.get(source.value),
                 "attributes": [
-                    {"label": DICTIONARY[claim].label[language], "value": _readable(claim, value)}
+                    {
+                        "label": DICTIONARY[claim].label[language],
+                        "value": words.in_words(claim, value),
+                    }
                     for claim, value in part.values.items()
                     if claim in DICTIONARY
                 ],
@@ -159,19 +159,3 @@ def _page(
         notice_text=notice_text,
     )
     return flask.Response(body, 422 if errors else 200)
-
-
-def _readable(claim: str, value: object) -> str:
-    if isinstance(value, dict):
-        if value.get("formatted"):
-            return str(value["formatted"])
-        return ", ".join(_readable(part, inner) for part, inner in value.items() if inner)
-    if isinstance(value, list):
-        return ", ".join(_readable(claim, inner) for inner in value)
-    text = str(value)
-    if claim in {"nationalities", "country"}:
-        return show_country(text)
-    if claim in {"birthdate", "expiry"} and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        day = show_date(date.fromisoformat(text))
-        return day if claim == "birthdate" else translate(_VALID_UNTIL, date=day)
-    return translate(_WORDS[text]) if text in _WORDS else text

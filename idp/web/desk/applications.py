@@ -189,9 +189,9 @@ def _side_by_side(found: Application, said: Evidence | None) -> list[dict[str, A
         )
     shown = {progress.claim_of(field, found.kind) for field in found.stated}
     rows += [
-        {"label": progress.label_of(claim), "value": "", "register": progress.readable(claim, told)}
+        {"label": progress.label_of(claim), "value": "", "register": text}
         for claim, told in values.items()
-        if claim not in shown
+        if claim not in shown and (text := progress.readable(claim, told))
     ]
     return rows
 

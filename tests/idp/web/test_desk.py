@@ -8,7 +8,7 @@ from accounts.account import OPERATOR, LockReason
 from accounts.applications import ApplicationKind, ApplicationState
 from consent.data_use import Channel
 from tests.support.browser import Browser, Page
-from tests.support.office import FOREIGNER, NEWCOMER, Office
+from tests.support.office import CHILD, FOREIGNER, NEWCOMER, Office
 from tests.support.world import World
 
 GROUND = "Công văn số 12/CV-CQĐT ngày 02/6/2027"
@@ -66,9 +66,11 @@ def test_the_desk_exists_for_officers_with_a_passkey_only(world: World, office: 
         assert weak.post(path, {**fields, "csrf_token": token(weak)}).location == (
             "/sign-in?next=/desk"
         )
-    assert "These pages open only after signing in with a passkey" in (
-        weak.open("/sign-in?next=/desk").text
-    )
+    # No password can open them, so none is asked for; she who has no passkey learns where to make one.
+    page = weak.open("/sign-in?next=/desk").html
+    assert "These pages open only after signing in with a passkey" in page
+    assert 'href="/me/passkeys"' in page
+    assert 'name="password"' not in page
     assert office.now(application.id).state.is_open
     assert staff_views(world, "hoa") == 0
 
@@ -112,6 +114,29 @@ def test_an_officer_works_from_the_queue_to_the_handed_over_code(
     assert "An officer looked at your data" in text
     assert "Công an phường Hồ Sen Mẫu" in text
     assert world.person("minh").name not in text
+
+
+def test_of_other_people_an_officer_sees_names_and_no_numbers(
+    world: World, office: Office, minh: Browser
+) -> None:
+    mother = world.person("lan")
+    address = {"formatted": "1 Phố Mẫu, Hà Nội", "street_address": "1 Phố Mẫu", "country": "VN"}
+    office.knows_citizen(CHILD, parents=[mother.number, "999170000009"], nationalities=["VNM"],
+                         address=address)  # fmt: skip
+    child = office.apply(ApplicationKind.MINOR, {**CHILD, "tie": "parent"}, "lan")
+    company = {"name": "Công ty TNHH Gương Sen", "tax_code": "0100233488"}
+    office.knows_company(company["tax_code"], company["name"], "lan", "minh")
+    firm = office.apply(ApplicationKind.ORGANISATION, company, "lan")
+    for found in (child, firm):
+        text = minh.open(f"/desk/applications/{found.id}").text
+        assert mother.name in text
+        assert not {mother.number, "999170000009", world.person("minh").number} & set(
+            re.findall(r"\d{12}", text)
+        )
+    # A value stands there once, in words.
+    text = minh.open(f"/desk/applications/{child.id}").text
+    assert text.count("1 Phố Mẫu") == 1
+    assert "VNM" not in text
 
 
 def test_a_refusal_is_read_by_who_applied(world: World, office: Office, minh: Browser) -> None:
