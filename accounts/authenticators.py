@@ -138,7 +138,9 @@ class Passkeys:
     def of_account(self, account_id: str) -> list[Passkey]:
         """Return the account's passkeys, oldest first."""
         rows = self._db.execute(
-            select(passkey).where(passkey.c.account_id == account_id).order_by(passkey.c.created_at)
+            select(passkey)
+            .where(passkey.c.account_id == account_id)
+            .order_by(passkey.c.created_at, passkey.c.id)
         )
         return [_passkey(row) for row in rows]
 

@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
+from weakref import WeakSet
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -44,7 +45,7 @@ class Door:
         self._behind = behind
         self._installation = installation
         settings = installation.settings
-        self._held = _Held(installation.engine, [])
+        self._held = _Held(installation.engine, WeakSet())
         prefix = "__Host-" if settings.is_secure else ""
         self._cookie = re.compile(rf"(?:^|;\s*){prefix}sen_session=([^;]*)")
         always = {
@@ -174,22 +175,48 @@ class Door:
         return self._installation.services(db, correlation=correlation, address=address)
 
 
+class _Kept:
+    """One thread's connections, each of its own use.
+
+    Servers end threads that are idle and start others; what such a thread kept goes back to the
+    pool with it.
+    """
+
+    def __init__(self) -> None:
+        self.single: Connection | None = None
+        self.transactional: Connection | None = None
+
+    def take(self) -> list[Connection]:
+        """Return the connections and forget them."""
+        taken = [held for held in (self.single, self.transactional) if held is not None]
+        self.single = self.transactional = None
+        return taken
+
+    def close(self) -> None:
+        """Give the connections back to the pool."""
+        for connection in self.take():
+            connection.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _Held(threading.local):
     """The connections that a worker's thread keeps: checking one out anew costs as much as using
     it.
     """
 
-    def __init__(self, engine: Engine, everywhere: list[dict[str, Connection]]) -> None:
+    def __init__(self, engine: Engine, everywhere: WeakSet[_Kept]) -> None:
         self._engine = engine
-        self._kept: dict[str, Connection] = {}
+        self._kept = _Kept()
         self._everywhere = everywhere
-        everywhere.append(self._kept)
+        everywhere.add(self._kept)
 
     def transactional(self) -> Connection:
         """Return the thread's connection, at the beginning of a transaction."""
-        kept = self._kept.get("transactional")
+        kept = self._kept.transactional
         if kept is None:
-            kept = self._kept["transactional"] = self._engine.connect()
+            kept = self._kept.transactional = self._engine.connect()
         elif kept.in_transaction():
             kept.rollback()
         kept.begin()
@@ -197,39 +224,36 @@ class _Held(threading.local):
 
     def current(self) -> Connection:
         """Return the thread's connection in the transaction that was begun."""
-        return self._kept["transactional"]
+        return cast("Connection", self._kept.transactional)
 
     def undo(self) -> None:
         """Roll the transaction back, so that nothing is locked any more."""
-        self._kept["transactional"].rollback()
+        self.current().rollback()
 
     def single(self) -> Connection:
         """Return the thread's connection on which each statement stands alone."""
-        kept = self._kept.get("single")
+        kept = self._kept.single
         if kept is None:
-            kept = self._kept["single"] = for_single_statements(self._engine).connect()
+            kept = self._kept.single = for_single_statements(self._engine).connect()
         return kept
 
     def close(self) -> None:
         """Give the connections of every thread back to the pool."""
-        for kept in self._everywhere:
-            for connection in kept.values():
-                connection.close()
-            kept.clear()
+        for kept in list(self._everywhere):
+            kept.close()
 
     def drop(self) -> None:
         """Give the connections up after an error; the next request begins with fresh ones."""
-        for kept in self._kept.values():
+        for connection in self._kept.take():
             try:
                 # Rolling back first also gives a writer's turn back; the connection itself may
                 # be broken, so it is not used again.
-                kept.rollback()
-                kept.invalidate()
+                connection.rollback()
+                connection.invalidate()
             except DBAPIError:
                 structlog.get_logger("sen").info("connection.lost")
             finally:
-                kept.close()
-        self._kept.clear()
+                connection.close()
 
 
 def _request(environ: Environ) -> wire.Request | None:

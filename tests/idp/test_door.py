@@ -1,9 +1,11 @@
 """The hot door and Flask's own views give the same answers."""
 
 import re
+import threading
 
 import httpx
 import pytest
+from sqlalchemy import QueuePool
 
 from idp.door import Door
 from tests.support.browser import InProcess
@@ -103,6 +105,26 @@ def test_a_person_who_is_signed_in_gets_the_same_redirect(world: World) -> None:
     for answer in (through, past):
         assert arrival.party.code_from(attempt, answer.headers["Location"])
     assert through.status_code == past.status_code == 303
+
+
+def test_a_thread_that_ends_gives_its_connections_back(world: World) -> None:
+    pool = world.installation.engine.pool
+    assert isinstance(pool, QueuePool)
+    asked = {"data": {"token": "x"}, "headers": PORTAL}
+
+    def use_both_connections() -> None:
+        assert both(world, "POST", "/introspect", **asked)[0].status_code == 200
+        query = {"Cookie": f"__Host-sen_session={'0' * 64}"}
+        assert both(world, "GET", "/authorize?client_id=portal", headers=query)[0].status_code
+
+    use_both_connections()
+    kept = pool.checkedout()
+    # More threads than the pool has connections, one after the other, as a server's come and go.
+    for _ in range(20):
+        thread = threading.Thread(target=use_both_connections)
+        thread.start()
+        thread.join()
+        assert pool.checkedout() == kept
 
 
 @pytest.mark.parametrize(
