@@ -48,7 +48,7 @@ from webauthn.helpers.structs import (
 )
 
 from accounts.account import Account
-from accounts.errors import LastAuthenticatorError, PasskeyRefusedError
+from accounts.errors import LastAuthenticatorError, PasskeyRefusedError, PasskeyUnknownError
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 
 CEREMONY_LIFETIME = timedelta(minutes=5)
@@ -279,7 +279,7 @@ class Passkeys:
             challenge = self._consume(Ceremony.GET, parsed.response.client_data_json, browser, None)
             known = self._find(parsed.raw_id)
             if known is None:
-                raise PasskeyRefusedError("unknown-credential")
+                raise PasskeyUnknownError("unknown-credential")
             verified = webauthn.verify_authentication_response(
                 credential=parsed,
                 expected_challenge=challenge,

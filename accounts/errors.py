@@ -35,6 +35,12 @@ class PasskeyRefusedError(AccountsError):
     code = "passkey-refused"
 
 
+class PasskeyUnknownError(PasskeyRefusedError):
+    """No account has this passkey (any more); the browser may forget it."""
+
+    code = "passkey-unknown"
+
+
 class PasswordUnsuitableError(AccountsError):
     """A new password is too short, too long or too easy."""
 

@@ -4,7 +4,9 @@ The account level says how well a person was proved when the account was issued 
 authentication level says how strongly she proved herself at this sign-in (Art. 20).
 """
 
+from collections.abc import Iterable
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 _ACR_PREFIX = "urn:vn:eid:aal:"
 PHISHING_RESISTANT = "phr"
@@ -47,21 +49,34 @@ class AuthenticationMethod(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the name of a method, not a secret
     PASSKEY = "passkey"
     ACTIVATION_CODE = "activation-code"
+    TOTP = "totp"
+    CODE_CARD = "code-card"
 
 
-_METHOD_LEVELS = {
-    AuthenticationMethod.PASSWORD: AuthenticationLevel.LEVEL_1,
-    AuthenticationMethod.ACTIVATION_CODE: AuthenticationLevel.LEVEL_1,
-    # User verification may be a PIN, which the server cannot tell from a fingerprint, so a
-    # browser passkey is two factors without a proven biometric: level 2 (Art. 20).
-    AuthenticationMethod.PASSKEY: AuthenticationLevel.LEVEL_2,
-}
+SECOND_FACTORS = frozenset({AuthenticationMethod.TOTP, AuthenticationMethod.CODE_CARD})
+"""What proves possession beside a password; alone it opens nothing."""
 
 _METHOD_REFERENCES = {
     AuthenticationMethod.PASSWORD: ("pwd",),
     AuthenticationMethod.ACTIVATION_CODE: ("otp",),
     AuthenticationMethod.PASSKEY: ("pop", "user", "mfa"),
+    AuthenticationMethod.TOTP: ("otp", "mfa"),
+    AuthenticationMethod.CODE_CARD: ("otp", "mfa"),
 }
+
+
+class Strength(NamedTuple):
+    """How strong an authentication is, or has to be."""
+
+    level: AuthenticationLevel
+    phishing_resistant: bool = False
+
+    def meets(self, needed: "Strength") -> bool:
+        """True when this is at least as strong in both respects."""
+        return self.level >= needed.level and (
+            self.phishing_resistant or not needed.phishing_resistant
+        )
+
 
 ACR_VALUES = (
     AuthenticationLevel.LEVEL_1.acr,
@@ -71,9 +86,17 @@ ACR_VALUES = (
 """The ``acr`` values that a sign-in can reach here and now; advertised in discovery."""
 
 
-def level_of(method: AuthenticationMethod) -> AuthenticationLevel:
-    """Return the level that one method alone proves."""
-    return _METHOD_LEVELS[method]
+def strength_of(methods: Iterable[AuthenticationMethod]) -> Strength:
+    """Return what the methods prove together."""
+    proved = frozenset(methods)
+    if AuthenticationMethod.PASSKEY in proved:
+        # User verification may be a PIN, which the server cannot tell from a fingerprint, so a
+        # browser passkey is two factors without a proven biometric: level 2 (Art. 20).
+        return Strength(AuthenticationLevel.LEVEL_2, phishing_resistant=True)
+    if AuthenticationMethod.PASSWORD in proved and proved & SECOND_FACTORS:
+        # Two different factors; but whoever is lured to a false page types both into it.
+        return Strength(AuthenticationLevel.LEVEL_2)
+    return Strength(AuthenticationLevel.LEVEL_1)
 
 
 def references_of(method: AuthenticationMethod) -> tuple[str, ...]:
@@ -81,25 +104,22 @@ def references_of(method: AuthenticationMethod) -> tuple[str, ...]:
     return _METHOD_REFERENCES[method]
 
 
-def least_level(acr_values: tuple[str, ...]) -> AuthenticationLevel | None:
-    """Return the lowest level that satisfies any of the values, or None if none is known."""
-    levels = [level for value in acr_values if (level := _level_of_acr(value))]
-    return min(levels, default=None)
+def strengths_wanted(acr_values: tuple[str, ...]) -> list[Strength]:
+    """Return what the values ask for, those that are known here; any of them will do."""
+    return [strength for value in acr_values if (strength := _wanted(value))]
 
 
-def best_acr(level: AuthenticationLevel, wanted: tuple[str, ...]) -> str:
-    """Return the first wanted value that ``level`` satisfies, else the level's own value."""
-    for value in wanted:
-        needed = _level_of_acr(value)
-        if needed is not None and level >= needed and value == PHISHING_RESISTANT:
-            return value
-    return level.acr
+def best_acr(reached: Strength, wanted: tuple[str, ...]) -> str:
+    """Return ``phr`` where it was asked for and reached, else the level's own value."""
+    if PHISHING_RESISTANT in wanted and reached.phishing_resistant:
+        return PHISHING_RESISTANT
+    return reached.level.acr
 
 
-def _level_of_acr(value: str) -> AuthenticationLevel | None:
+def _wanted(value: str) -> Strength | None:
     if value == PHISHING_RESISTANT:
-        return AuthenticationLevel.LEVEL_2
+        return Strength(AuthenticationLevel.LEVEL_2, phishing_resistant=True)
     number = value.removeprefix(_ACR_PREFIX)
     if number != value and number in {"1", "2", "3", "4"}:
-        return AuthenticationLevel(int(number))
+        return Strength(AuthenticationLevel(int(number)))
     return None

@@ -25,7 +25,14 @@ from sqlalchemy import (
 )
 
 from accounts.account import AccountState, account, account_lock
-from accounts.levels import AuthenticationLevel, AuthenticationMethod, level_of, references_of
+from accounts.levels import (
+    SECOND_FACTORS,
+    AuthenticationLevel,
+    AuthenticationMethod,
+    Strength,
+    references_of,
+    strength_of,
+)
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.statements import Statement
 
@@ -81,6 +88,11 @@ class BrowserSession:
     address: str
 
     @property
+    def strength(self) -> Strength:
+        """How strongly the person proved herself."""
+        return strength_of(self.methods)
+
+    @property
     def references(self) -> tuple[str, ...]:
         """The ``amr`` values (RFC 8176) of everything that was proved."""
         seen = [value for method in self.methods for value in references_of(method)]
@@ -110,7 +122,7 @@ class BrowserSessions:
         *,
         account_id: str,
         subject_id: str,
-        method: AuthenticationMethod,
+        methods: tuple[AuthenticationMethod, ...],
         browser: str,
         address: str,
         continues: BrowserSession | None = None,
@@ -118,22 +130,24 @@ class BrowserSessions:
         """Begin a session after an authentication; return it and the cookie's value.
 
         A session it ``continues`` (same account, same browser) is replaced: its row keeps its id, so
-        what was granted in it lives on, but the old cookie value opens nothing any more.
+        what was granted in it lives on, but the old cookie value opens nothing any more. A second
+        step alone completes what came before it: the time of the password stays the time of the
+        authentication, and the session ends no later.
         """
         now = self._clock()
         cookie = self._chance(32).hex()
         kept = continues if continues and continues.account_id == account_id else None
-        methods = _joined(kept.methods if kept else (), method)
+        proved = _joined(kept.methods if kept else (), methods)
         values = {
             "cookie_hash": _hash(cookie),
-            "methods": [m.value for m in methods],
-            "level": max(level_of(m) for m in methods).value,
-            "authenticated_at": now,
+            "methods": [m.value for m in proved],
+            "level": strength_of(proved).level.value,
             "last_seen_at": now,
-            "expires_at": now + self._limits.absolute,
             "browser": browser[:200],
             "address": address[:45],
         }
+        if kept is None or not SECOND_FACTORS.issuperset(methods):
+            values |= {"authenticated_at": now, "expires_at": now + self._limits.absolute}
         if kept is not None:
             session_id = kept.id
             self._db.execute(
@@ -222,13 +236,14 @@ class BrowserSessions:
 
 
 def _joined(
-    methods: tuple[AuthenticationMethod, ...], method: AuthenticationMethod
+    before: tuple[AuthenticationMethod, ...], methods: tuple[AuthenticationMethod, ...]
 ) -> tuple[AuthenticationMethod, ...]:
     # A re-authentication with the password alone must not keep claiming yesterday's passkey, so
-    # only the latest proof counts, except that a setup code explains how the session began.
-    if AuthenticationMethod.ACTIVATION_CODE in methods:
-        return tuple(dict.fromkeys((*methods, method)))
-    return (method,)
+    # only the latest proof counts, except that a second factor completes the password before it, and
+    # a setup code explains how the session began.
+    if SECOND_FACTORS.issuperset(methods) or AuthenticationMethod.ACTIVATION_CODE in before:
+        return tuple(dict.fromkeys((*before, *methods)))
+    return methods
 
 
 def _hash(cookie: str) -> str:

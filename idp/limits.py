@@ -45,6 +45,7 @@ class Limit:
 
 PASSWORD_ACCOUNT = Limit("password/account", 10, timedelta(minutes=15))
 PASSWORD_ADDRESS = Limit("password/address", 100, timedelta(minutes=15))
+SECOND_FACTOR_ACCOUNT = Limit("second-factor/account", 10, timedelta(hours=1))
 ACTIVATION_ACCOUNT = Limit("activation/account", 10, timedelta(hours=1))
 ACTIVATION_ADDRESS = Limit("activation/address", 50, timedelta(hours=1))
 DESK_SEARCH = Limit("desk/search", 20, timedelta(hours=1))

@@ -15,6 +15,7 @@ from accounts.authenticators import Passkeys, RelyingPartyIdentity
 from accounts.mandates import Mandates
 from accounts.officers import Officer, Officers
 from accounts.schema import Chance, Clock
+from accounts.second_factors import SecondFactors
 from accounts.secrets import PasswordHashing, Passwords
 from accounts.sessions import BrowserSessions, SessionLimits
 from accounts.subject import Subjects
@@ -35,6 +36,7 @@ from idp.limits import Limits
 from idp.login.authorization import Authorization
 from idp.login.interaction import Interactions
 from idp.login.sign_in import SignInDesk
+from idp.login.ways import WaysToSignIn
 from idp.oidc.client_auth import ClientAuthentication
 from idp.oidc.codes import Codes
 from idp.oidc.disclosure import Disclosure
@@ -146,6 +148,17 @@ class Services:
         i = self.installation
         identity = RelyingPartyIdentity(i.settings.host, i.settings.issuer, BRAND)
         return Passkeys(self.db, i.clock, i.chance, identity)
+
+    @lazily
+    def second_factors(self) -> SecondFactors:
+        """Authenticator apps and code cards."""
+        i = self.installation
+        return SecondFactors(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def ways(self) -> WaysToSignIn:
+        """What accounts have to sign in with."""
+        return WaysToSignIn(self.passkeys, self.passwords, self.second_factors)
 
     @lazily
     def sessions(self) -> BrowserSessions:
@@ -327,7 +340,7 @@ class Services:
             interactions=self.interactions,
             consents=self.consents,
             mandates=self.mandates,
-            passkeys=self.passkeys,
+            ways=self.ways,
             codes=i.codes,
         )
 
@@ -339,7 +352,10 @@ class Services:
             subjects=self.subjects,
             passwords=self.passwords,
             passkeys=self.passkeys,
+            second_factors=self.second_factors,
             sessions=self.sessions,
             grants=self.grants,
             limits=self.limits,
+            vault=self.installation.vault,
+            clock=self.installation.clock,
         )

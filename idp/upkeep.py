@@ -23,6 +23,7 @@ def purge(installation: Installation) -> dict[str, int]:
         return {
             "interactions": services.interactions.purge(now),
             "ceremonies": services.passkeys.purge(now),
+            "apps never used": services.second_factors.purge(now),
             "activation codes": services.accounts.purge(now),
             "browser sessions": services.sessions.purge(now - _SESSIONS_KEPT),
             "grants": services.grants.purge(now - _GRANTS_KEPT),

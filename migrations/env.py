@@ -9,6 +9,7 @@ import accounts.attributes
 import accounts.authenticators
 import accounts.mandates
 import accounts.officers
+import accounts.second_factors
 import accounts.secrets
 import accounts.sessions
 import accounts.subject

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from accounts.authenticators import Passkeys
 from accounts.levels import best_acr
 from accounts.mandates import Mandate, Mandates, MandateType
 from accounts.schema import Chance, Clock
@@ -12,6 +11,7 @@ from accounts.vault import Vault
 from consent.decisions import Asked, Consent, Consents
 from idp.login.flow import Facts, Step, next_step
 from idp.login.interaction import SELF, Interaction, Interactions
+from idp.login.ways import WaysToSignIn
 from idp.oidc import wire
 from idp.oidc.codes import AuthorizationCode, Codes
 from idp.oidc.relying_parties import RelyingParty
@@ -33,7 +33,7 @@ class Authorization:
     interactions: Interactions
     consents: Consents
     mandates: Mandates
-    passkeys: Passkeys
+    ways: WaysToSignIn
     codes: Codes
 
     def step(
@@ -54,7 +54,7 @@ class Authorization:
             sub=pairwise_sub(self.vault, relying_party.sector, session.account_id),
             started_at=parked.started_at if parked else None,
             step_up_at=parked.step_up_at if parked else None,
-            can_step_up=bool(request.acr_values) and self.passkeys.count(session.account_id) > 0,
+            reachable=self.ways.strongest(session.account_id) if request.acr_values else None,
             mandates=len(self.offered(request, relying_party, session)),
             acting_chosen=parked is not None and parked.acting_for is not None,
             consent=self.consents.find_covering(asked),
@@ -122,7 +122,7 @@ class Authorization:
             userinfo_claims=request.userinfo,
             id_token_claims=tuple(request.id_token_claims),
             level=int(session.level),
-            acr=best_acr(session.level, request.acr_values),
+            acr=best_acr(session.strength, request.acr_values),
             amr=session.references,
             auth_time=_seconds(session.authenticated_at),
             offline=request.offline,

@@ -22,6 +22,18 @@ class SignInRefusedError(LoginError):
     code = "sign-in-refused"
 
 
+class CodeRefusedError(LoginError):
+    """The code of the second factor is wrong, was used before, or is not the one asked for."""
+
+    code = "code-refused"
+
+
+class SignInExpiredError(LoginError):
+    """The first half of the sign-in was too long ago, or in another browser."""
+
+    code = "sign-in-expired"
+
+
 class TooManyFailuresError(LoginError):
     """Too many wrong attempts; the right one is refused as well until the window is over."""
 

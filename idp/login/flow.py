@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from accounts.levels import AuthenticationLevel, least_level
+from accounts.levels import Strength, strengths_wanted
 from accounts.sessions import BrowserSession
 from consent.decisions import Consent
 from idp.oidc.request import AuthorizationRequest
@@ -54,7 +54,7 @@ class Facts:
 
     ``sub`` is how this relying party knows the person who is signed in; ``mandates`` how many others
     she may act for here; ``consent`` one that covers all that is asked; ``decided_consent_id`` the one
-    given in this interaction.
+    given in this interaction; ``reachable`` the strongest that her ways to sign in can prove.
     """
 
     request: AuthorizationRequest
@@ -63,7 +63,7 @@ class Facts:
     sub: str | None = None
     started_at: datetime | None = None
     step_up_at: datetime | None = None
-    can_step_up: bool = False
+    reachable: Strength | None = None
     mandates: int = 0
     acting_chosen: bool = False
     consent: Consent | None = None
@@ -124,13 +124,13 @@ def _it_is_the_person_asked_for(facts: Facts) -> Step | None:
 def _level_is_as_high_as_asked(facts: Facts) -> Step | None:
     assert facts.session is not None  # noqa: S101 - the first check
     request = facts.request
-    needed = least_level(request.acr_values)
-    if request.acr_values and needed is None:
+    wanted = strengths_wanted(request.acr_values)
+    if request.acr_values and not wanted:
         # Values nobody here knows: an essential one cannot be met, a voluntary one is a wish.
         return _unmet() if request.acr_is_essential else None
-    if needed is None or facts.session.level >= needed:
+    if not wanted or any(facts.session.strength.meets(needed) for needed in wanted):
         return None
-    reachable = needed <= AuthenticationLevel.LEVEL_2 and facts.can_step_up
+    reachable = facts.reachable is not None and any(map(facts.reachable.meets, wanted))
     tried = facts.step_up_at is not None and facts.session.authenticated_at >= facts.step_up_at
     if facts.is_silent:
         return Refuse("login_required") if request.acr_is_essential else None

@@ -1,17 +1,28 @@
 """Becoming signed in: the one function through which every method leads, and the checks before it."""
 
+import hmac
+import re
 from dataclasses import dataclass
+from datetime import timedelta
 
 from accounts.account import Account, Accounts
 from accounts.authenticators import Passkeys
 from accounts.errors import PasskeyRefusedError
-from accounts.levels import AuthenticationMethod, level_of
+from accounts.levels import AuthenticationMethod, strength_of
+from accounts.schema import Clock
+from accounts.second_factors import Held, SecondFactors
 from accounts.secrets import Passwords
 from accounts.sessions import BrowserSession, BrowserSessions
 from accounts.subject import IdentifierType, Subjects, canonical
+from accounts.vault import Vault
 from idp import audit, limits
 from idp.limits import Limits
-from idp.login.errors import SignInRefusedError, TooManyFailuresError
+from idp.login.errors import (
+    CodeRefusedError,
+    SignInExpiredError,
+    SignInRefusedError,
+    TooManyFailuresError,
+)
 from idp.oidc.grants import Grants
 
 
@@ -33,6 +44,35 @@ class FoundPassword:
 
 
 @dataclass(frozen=True)
+class HalfSignedIn:
+    """The password was right, and a code has to follow within five minutes.
+
+    ``ticket`` says so for this browser; it opens nothing by itself.
+    """
+
+    held: Held
+    ticket: str
+
+
+@dataclass(frozen=True)
+class FoundCode:
+    """Whose code is asked for, before the slow comparison with the card.
+
+    ``hash`` is that of the card's next code. ``is_new`` when the password came right before: both
+    begin the session together.
+    """
+
+    account: Account
+    held: Held
+    hash: str | None
+    is_new: bool
+
+
+HALF_LIFETIME = timedelta(minutes=5)
+_TICKET = re.compile(r"([0-9a-f]{32})\.([0-9]{1,12})\.([0-9a-f]{64})", re.ASCII)
+
+
+@dataclass(frozen=True)
 class SignInDesk:
     """Everything that signing in needs."""
 
@@ -40,9 +80,12 @@ class SignInDesk:
     subjects: Subjects
     passwords: Passwords
     passkeys: Passkeys
+    second_factors: SecondFactors
     sessions: BrowserSessions
     grants: Grants
     limits: Limits
+    vault: Vault
+    clock: Clock
 
     def look_up(self, login: str, visitor: Visitor) -> FoundPassword:
         """Find whom the identifier means; says nothing about whether there is anybody.
@@ -65,8 +108,8 @@ class SignInDesk:
         is_right: bool,
         visitor: Visitor,
         current: BrowserSession | None,
-    ) -> tuple[BrowserSession, str]:
-        """Sign in after the password was compared.
+    ) -> tuple[BrowserSession, str] | HalfSignedIn:
+        """Sign in after the password was compared; who has a second factor is half signed in.
 
         Raises:
             SignInRefusedError: wrong password, or an account that cannot be used.
@@ -80,7 +123,87 @@ class SignInDesk:
                 address=visitor.address,
             )
             raise SignInRefusedError
-        return self.complete(found.account, AuthenticationMethod.PASSWORD, visitor, current)
+        held = self.second_factors.held(found.account.id)
+        if held.any:
+            return HalfSignedIn(held, self._ticket(found.account.id, visitor))
+        return self.complete(found.account, (AuthenticationMethod.PASSWORD,), visitor, current)
+
+    def look_up_code(
+        self, ticket: str, visitor: Visitor, current: BrowserSession | None
+    ) -> FoundCode:
+        """Find whose code is asked for: the ticket's holder, or without a ticket whoever signed in
+        here with her password alone.
+
+        Raises:
+            SignInExpiredError: no ticket of this browser, or nobody signed in with a password.
+            TooManyFailuresError: the limit for this account or address is used up.
+        """
+        account_id = self._holder(ticket, visitor) if ticket else _with_password(current)
+        account = self.accounts.account(account_id)
+        if not account.is_open:
+            raise SignInExpiredError
+        if self.limits.is_exhausted(*_code_limits(account, visitor)):
+            audit.security_event("sign-in.throttled", method="code", address=visitor.address)
+            raise TooManyFailuresError
+        held = self.second_factors.held(account.id)
+        card_hash = self.second_factors.hash_of_next(held.card) if held.card else None
+        return FoundCode(account, held, card_hash, is_new=bool(ticket))
+
+    def by_code(
+        self,
+        found: FoundCode,
+        code: str,
+        *,
+        fits_card: bool,
+        visitor: Visitor,
+        current: BrowserSession | None,
+    ) -> tuple[BrowserSession, str]:
+        """Complete the password with the code of a second factor, which is used up.
+
+        Raises:
+            CodeRefusedError: no code of this account, or one used before.
+        """
+        method = self._spend(found, code, fits_card=fits_card)
+        if method is None:
+            self.limits.count_failure(*_code_limits(found.account, visitor))
+            audit.security_event(
+                "sign-in.refused",
+                method="code",
+                account=found.account.id,
+                address=visitor.address,
+            )
+            raise CodeRefusedError
+        methods = (AuthenticationMethod.PASSWORD, method) if found.is_new else (method,)
+        return self.complete(found.account, methods, visitor, current)
+
+    def _spend(
+        self, found: FoundCode, code: str, *, fits_card: bool
+    ) -> AuthenticationMethod | None:
+        if fits_card and found.held.card and self.second_factors.spend_card_code(found.held.card):
+            return AuthenticationMethod.CODE_CARD
+        if self.second_factors.spend_totp(found.account.id, code):
+            return AuthenticationMethod.TOTP
+        return None
+
+    def _ticket(self, account_id: str, visitor: Visitor) -> str:
+        until = int((self.clock() + HALF_LIFETIME).timestamp())
+        return f"{account_id}.{until}.{self._ticket_mac(account_id, until, visitor)}"
+
+    def _ticket_mac(self, account_id: str, until: int, visitor: Visitor) -> str:
+        # Bound to the browser, and to the password: whoever changes it ends what is under way.
+        password_hash = self.passwords.find(account_id) or ""
+        return self.vault.mac(
+            "half-signed-in", account_id, str(until), visitor.binding, password_hash
+        ).hex()
+
+    def _holder(self, ticket: str, visitor: Visitor) -> str:
+        found = _TICKET.fullmatch(ticket)
+        if found is None or int(found[2]) <= self.clock().timestamp():
+            raise SignInExpiredError
+        expected = self._ticket_mac(found[1], int(found[2]), visitor)
+        if not hmac.compare_digest(expected, found[3]):
+            raise SignInExpiredError
+        return found[1]
 
     def by_passkey(
         self,
@@ -110,15 +233,15 @@ class SignInDesk:
         if not account.is_open:
             audit.security_event("sign-in.refused", method="passkey", account=account.id)
             raise PasskeyRefusedError("account-not-open")
-        method = AuthenticationMethod.PASSKEY
+        methods = (AuthenticationMethod.PASSKEY,)
         if (
             not is_asked
             and current is not None
             and current.account_id == account.id
-            and current.level >= level_of(method)
+            and current.strength.meets(strength_of(methods))
         ):
             return None
-        return self.complete(account, method, visitor, current)
+        return self.complete(account, methods, visitor, current)
 
     def by_activation_code(
         self, login: str, code: str, visitor: Visitor, current: BrowserSession | None
@@ -147,12 +270,13 @@ class SignInDesk:
             raise SignInRefusedError
         self.accounts.activate(account.id)
         audit.security_event("account.activated", account=account.id, address=visitor.address)
-        return self.complete(account, AuthenticationMethod.ACTIVATION_CODE, visitor, current)
+        methods = (AuthenticationMethod.ACTIVATION_CODE,)
+        return self.complete(account, methods, visitor, current)
 
     def complete(
         self,
         account: Account,
-        method: AuthenticationMethod,
+        methods: tuple[AuthenticationMethod, ...],
         visitor: Visitor,
         current: BrowserSession | None,
     ) -> tuple[BrowserSession, str]:
@@ -162,14 +286,14 @@ class SignInDesk:
         session, cookie = self.sessions.start(
             account_id=account.id,
             subject_id=account.subject_id,
-            method=method,
+            methods=methods,
             browser=visitor.browser,
             address=visitor.address,
             continues=current,
         )
         audit.security_event(
             "sign-in.completed",
-            method=method.value,
+            method="+".join(methods),
             account=account.id,
             level=int(session.level),
             address=visitor.address,
@@ -197,3 +321,19 @@ def _password_limits(
         (limits.PASSWORD_ACCOUNT, _counted_as(account, login)),
         (limits.PASSWORD_ADDRESS, visitor.address),
     )
+
+
+def _code_limits(account: Account, visitor: Visitor) -> tuple[tuple[limits.Limit, str], ...]:
+    # A wrong code counts as a wrong password too: guesses over both ways meet one limit.
+    counted = f"account {account.id}"
+    return (
+        (limits.SECOND_FACTOR_ACCOUNT, counted),
+        (limits.PASSWORD_ACCOUNT, counted),
+        (limits.PASSWORD_ADDRESS, visitor.address),
+    )
+
+
+def _with_password(current: BrowserSession | None) -> str:
+    if current is None or AuthenticationMethod.PASSWORD not in current.methods:
+        raise SignInExpiredError
+    return current.account_id

@@ -5,13 +5,21 @@ import flask
 from idp.web import operations
 from idp.web.apply import apply, follow
 from idp.web.citizen import applications as citizen_applications
-from idp.web.citizen import consents, details, passkeys, sessions, uses
+from idp.web.citizen import consents, details, passkeys, second_factors, sessions, uses
 from idp.web.citizen import home as citizen_home
 from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
 from idp.web.desk import queue as desk_queue
 from idp.web.protocol import authorize, discovery, logout, tokens
-from idp.web.sign_in import acting_for, activation, consent, front, passkey, password
+from idp.web.sign_in import (
+    acting_for,
+    activation,
+    consent,
+    front,
+    passkey,
+    password,
+    second_factor,
+)
 
 
 def register(app: flask.Flask) -> None:
@@ -25,6 +33,7 @@ def register(app: flask.Flask) -> None:
         # For a person who signs in.
         front.blueprint,
         password.blueprint,
+        second_factor.blueprint,
         passkey.blueprint,
         activation.blueprint,
         acting_for.blueprint,
@@ -37,6 +46,7 @@ def register(app: flask.Flask) -> None:
         uses.blueprint,
         consents.blueprint,
         passkeys.blueprint,
+        second_factors.blueprint,
         sessions.blueprint,
         details.blueprint,
         citizen_applications.blueprint,

@@ -57,6 +57,16 @@ _TABLE = {
         N_("Sign-in failed"),
         N_("The details do not match, or the account cannot be used at present."),
     ),
+    "code-refused": Words(
+        401,
+        N_("The code was not accepted"),
+        N_("The code is not right, or was used before. Take the next one."),
+    ),
+    "sign-in-expired": Words(
+        401,
+        N_("It took too long"),
+        N_("The first part of the sign-in is no longer valid. Please begin again."),
+    ),
     "too-many-failures": Words(
         429,
         N_("Too many attempts"),
@@ -66,6 +76,11 @@ _TABLE = {
         403,
         N_("The passkey was not accepted"),
         N_("The passkey could not be verified. Try again, or use another way to sign in."),
+    ),
+    "passkey-unknown": Words(
+        403,
+        N_("The passkey was not accepted"),
+        N_("This passkey belongs to no account any more. Use another way to sign in."),
     ),
     "password-unsuitable": Words(
         422,
@@ -90,7 +105,10 @@ _TABLE = {
     "not-entitled": Words(
         403,
         N_("Not with this account"),
-        N_("This needs your own account of level 02, open, and a sign-in with your passkey."),
+        N_(
+            "This needs your own account of level 02, open, and a sign-in of authentication level 2: "
+            "with your passkey, or with your password and a code."
+        ),
     ),
     "application-not-ready": Words(
         409,

@@ -1,10 +1,13 @@
 """What the steps of a sign-in share: taking up the interaction, and returning to ``/authorize``."""
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import flask
 
+from accounts.levels import AuthenticationMethod
+from accounts.second_factors import Held
 from idp.login.flow import Step
 from idp.login.interaction import Interaction
 from idp.oidc.errors import DisplayedError, RedirectedError
@@ -82,6 +85,20 @@ def see_other(href: str) -> flask.Response:
     return flask.Response(status=303, headers={"Location": href})
 
 
+def _asks_code(held: Held) -> dict[str, Any]:
+    """Return which code a page asks for: the app's, and the card's next one by its number."""
+    return {"app": held.totp_since is not None, "position": held.asked_position}
+
+
+def _missing_code() -> dict[str, Any] | None:
+    """Return which code would complete the password that this session began with, if any."""
+    session = context.session()
+    if session is None or session.methods != (AuthenticationMethod.PASSWORD,):
+        return None
+    held = context.services().second_factors.held(session.account_id)
+    return _asks_code(held) if held.any else None
+
+
 def sign_in_page(
     under_way: Journey | None = None,
     *,
@@ -104,7 +121,24 @@ def sign_in_page(
         login=login,
         error=errors.message(error) if error else None,
         reason=reason,
+        asks=_missing_code() if reason == "step-up" else None,
         can_cancel=under_way is not None,
         activate_href=step_href("/activate", interaction_id),
         next=forms.local_page(flask.request.values.get("next", "")),
+    )
+
+
+def code_page(
+    under_way: Journey | None, held: Held, *, ticket: str, error: str | None = None
+) -> str:
+    """Render the page that asks for the code after the password; ``error`` is a refusal's code."""
+    return flask.render_template(
+        "sign_in/second_factor.html",
+        relying_party=under_way.shown() if under_way else None,
+        interaction=under_way.interaction.id if under_way else "",
+        next=forms.local_page(flask.request.values.get("next", "")),
+        ticket=ticket,
+        asks=_asks_code(held),
+        can_cancel=under_way is not None,
+        error=errors.message(error) if error else None,
     )

@@ -49,8 +49,20 @@ def row_id(text: str) -> str:
     return text
 
 
-def is_fresh(session: BrowserSession) -> bool:
-    """True when she authenticated recently enough to change how she signs in."""
+def may_change_sign_in(session: BrowserSession) -> bool:
+    """True when she authenticated just now, as strongly as she can.
+
+    Otherwise whoever has only the password could make a stronger way of his own.
+    """
+    return _is_fresh(session) and is_strongest(session)
+
+
+def is_strongest(session: BrowserSession) -> bool:
+    """True when she has no way to sign in that proves more than this session did."""
+    return session.strength.meets(context.services().ways.strongest(session.account_id))
+
+
+def _is_fresh(session: BrowserSession) -> bool:
     installation = context.installation()
     age = installation.clock() - session.authenticated_at
     return timedelta(0) <= age <= installation.settings.lifetimes.fresh_authentication

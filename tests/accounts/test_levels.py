@@ -7,24 +7,34 @@ from accounts.levels import (
     PHISHING_RESISTANT,
     AccountLevel,
     AuthenticationLevel,
-    AuthenticationMethod,
+    Strength,
     best_acr,
-    least_level,
-    level_of,
     references_of,
+    strength_of,
+    strengths_wanted,
 )
+from accounts.levels import AuthenticationMethod as M
 
 ONE, TWO, THREE, FOUR = AuthenticationLevel
+PASSKEY = Strength(TWO, phishing_resistant=True)
 
 
-def test_a_password_proves_level_one_and_a_passkey_level_two() -> None:
-    assert level_of(AuthenticationMethod.PASSWORD) is ONE
-    assert level_of(AuthenticationMethod.ACTIVATION_CODE) is ONE
-    assert level_of(AuthenticationMethod.PASSKEY) is TWO
-
-
-def test_nothing_here_reaches_more_than_level_two() -> None:
-    assert max(level_of(method) for method in AuthenticationMethod) is TWO
+@pytest.mark.parametrize(
+    ("methods", "expected"),
+    [
+        ({M.PASSWORD}, Strength(ONE)),
+        ({M.ACTIVATION_CODE}, Strength(ONE)),
+        ({M.TOTP}, Strength(ONE)),
+        ({M.CODE_CARD, M.TOTP}, Strength(ONE)),
+        ({M.PASSWORD, M.TOTP}, Strength(TWO)),
+        ({M.PASSWORD, M.CODE_CARD}, Strength(TWO)),
+        ({M.PASSKEY}, Strength(TWO, phishing_resistant=True)),
+        ({M.PASSKEY, M.ACTIVATION_CODE}, Strength(TWO, phishing_resistant=True)),
+        (set(M), Strength(TWO, phishing_resistant=True)),
+    ],
+)
+def test_what_methods_prove_together(methods: set[M], expected: Strength) -> None:
+    assert strength_of(methods) == expected
 
 
 def test_only_what_can_be_reached_is_advertised() -> None:
@@ -41,42 +51,41 @@ def test_account_levels_have_an_order() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ((), None),
-        (("urn:unknown",), None),
-        ((ONE.acr,), ONE),
-        ((TWO.acr, ONE.acr), ONE),
-        ((PHISHING_RESISTANT,), TWO),
-        ((FOUR.acr, "urn:unknown"), FOUR),
-        (("urn:vn:eid:aal:5",), None),
-        (("urn:vn:eid:aal:",), None),
-        (("2",), None),
+        ((), []),
+        (("urn:unknown",), []),
+        ((ONE.acr,), [Strength(ONE)]),
+        ((TWO.acr, ONE.acr), [Strength(TWO), Strength(ONE)]),
+        ((PHISHING_RESISTANT,), [Strength(TWO, phishing_resistant=True)]),
+        ((FOUR.acr, "urn:unknown"), [Strength(FOUR)]),
+        (("urn:vn:eid:aal:5",), []),
+        (("urn:vn:eid:aal:",), []),
+        (("2",), []),
     ],
 )
-def test_the_least_level_that_satisfies_any_value_counts(
-    values: tuple[str, ...], expected: AuthenticationLevel | None
-) -> None:
-    assert least_level(values) == expected
+def test_what_the_values_ask_for(values: tuple[str, ...], expected: list[Strength]) -> None:
+    assert strengths_wanted(values) == expected
 
 
 @pytest.mark.parametrize(
-    ("level", "wanted", "expected"),
+    ("reached", "wanted", "expected"),
     [
-        (ONE, (), ONE.acr),
-        (ONE, (TWO.acr,), ONE.acr),
-        (ONE, (PHISHING_RESISTANT,), ONE.acr),
-        (TWO, (ONE.acr,), TWO.acr),
-        (TWO, (PHISHING_RESISTANT,), PHISHING_RESISTANT),
-        (TWO, (PHISHING_RESISTANT, TWO.acr), PHISHING_RESISTANT),
-        (TWO, ("urn:unknown",), TWO.acr),
+        (Strength(ONE), (), ONE.acr),
+        (Strength(ONE), (TWO.acr,), ONE.acr),
+        (Strength(ONE), (PHISHING_RESISTANT,), ONE.acr),
+        (Strength(TWO), (PHISHING_RESISTANT,), TWO.acr),
+        (PASSKEY, (ONE.acr,), TWO.acr),
+        (PASSKEY, (PHISHING_RESISTANT,), PHISHING_RESISTANT),
+        (PASSKEY, (PHISHING_RESISTANT, TWO.acr), PHISHING_RESISTANT),
+        (PASSKEY, ("urn:unknown",), TWO.acr),
     ],
 )
 def test_the_acr_says_what_happened(
-    level: AuthenticationLevel, wanted: tuple[str, ...], expected: str
+    reached: Strength, wanted: tuple[str, ...], expected: str
 ) -> None:
-    assert best_acr(level, wanted) == expected
+    assert best_acr(reached, wanted) == expected
 
 
 def test_methods_have_registered_references() -> None:
     # RFC 8176 §2.
     registered = {"pwd", "otp", "pop", "user", "mfa", "hwk", "swk"}
-    assert registered.issuperset(r for m in AuthenticationMethod for r in references_of(m))
+    assert registered.issuperset(r for m in M for r in references_of(m))

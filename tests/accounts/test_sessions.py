@@ -26,13 +26,13 @@ def account(services: Services) -> Account:
 def start(
     services: Services,
     account: Account,
-    method: AuthenticationMethod = PASSWORD,
+    *methods: AuthenticationMethod,
     continues: BrowserSession | None = None,
 ) -> tuple[BrowserSession, str]:
     return services.sessions.start(
         account_id=account.id,
         subject_id=account.subject_id,
-        method=method,
+        methods=methods or (PASSWORD,),
         browser="Firefox",
         address="127.0.0.1",
         continues=continues,
@@ -86,7 +86,7 @@ def test_a_stronger_sign_in_keeps_the_session_and_changes_the_cookie(
     services: Services, account: Account
 ) -> None:
     low, old = start(services, account)
-    high, new = start(services, account, PASSKEY, low)
+    high, new = start(services, account, PASSKEY, continues=low)
     assert (high.id, high.level) == (low.id, AuthenticationLevel.LEVEL_2)
     assert services.sessions.find(old) is None
     assert services.sessions.find(new) == high
@@ -94,7 +94,7 @@ def test_a_stronger_sign_in_keeps_the_session_and_changes_the_cookie(
 
 def test_a_weaker_reauthentication_lowers_the_level(services: Services, account: Account) -> None:
     high, _ = start(services, account, PASSKEY)
-    low, _ = start(services, account, PASSWORD, high)
+    low, _ = start(services, account, PASSWORD, continues=high)
     assert low.level is AuthenticationLevel.LEVEL_1
     assert low.references == ("pwd",)
 
@@ -130,3 +130,16 @@ def test_old_sessions_are_purged(services: Services, account: Account, clock: Cl
     start(services, account)
     assert services.sessions.purge(clock()) == 0
     assert services.sessions.purge(clock() + timedelta(hours=12)) >= 1
+
+
+def test_a_code_completes_the_password_and_makes_it_no_younger(
+    services: Services, account: Account, clock: Clock
+) -> None:
+    first, _ = start(services, account)
+    clock.advance(minutes=5)
+    second, cookie = start(services, account, AuthenticationMethod.TOTP, continues=first)
+    assert second.methods == (PASSWORD, AuthenticationMethod.TOTP)
+    assert second.level is AuthenticationLevel.LEVEL_2
+    assert second.authenticated_at == first.authenticated_at
+    third, _ = start(services, account, continues=services.sessions.find(cookie))
+    assert third.level is AuthenticationLevel.LEVEL_1

@@ -146,6 +146,17 @@ def test_own_pages_are_accessible_when_much_has_happened(
     visit.go("/me/consents")
     visit.page.locator("button[id^=withdraw-]").first.click()
     visit.look("me-consents-withdrawn")
+    visit.go("/me/passkeys")
+    visit.press("app-begin")
+    visit.look("me-authenticator-app")
+    visit.go("/me/passkeys")
+    visit.press("card-make")
+    visit.look("me-code-card")
+    phone.go("/logout")
+    phone.press("logout-confirm")
+    phone.go("/sign-in")
+    phone.give_password(citizen)
+    phone.look("sign-in-code")
 
 
 def test_the_relying_parties_pages_are_accessible(site: Site, visit: Visit) -> None:

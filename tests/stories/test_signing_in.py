@@ -47,6 +47,47 @@ def test_who_cancels_the_sign_in_comes_back_to_the_portal(site: Site, visit: Vis
 
 
 @twice
+def test_a_passkey_picked_from_the_identifier_field_signs_in(
+    site: Site, enter: Callable[..., Visit]
+) -> None:
+    citizen, visit = site.person("passkey"), enter(autofill=True)
+    visit.take_authenticator(citizen)
+    visit.begin(site.portal)
+    visit.is_on("/consent")
+    visit.decide()
+    visit.is_at(site.portal)
+    assert visit.received("id-token")["acr"].startswith(LEVEL_2[visit.language])
+
+
+def test_a_removed_passkey_is_told_of_in_plain_words_and_the_password_with_a_card_still_works(
+    site: Site, enter: Callable[..., Visit]
+) -> None:
+    citizen, visit = site.person("passkey"), enter()
+    visit.sign_in_to_own_pages(citizen)
+    visit.go("/me/passkeys")
+    visit.fill(new_password=citizen.password)
+    visit.press("password-submit")
+    visit.press("card-make")
+    code = visit.page.locator(".sen-card-codes li").first.inner_text()
+    visit.go("/me/passkeys")
+    visit.page.locator("button[id^=remove-]").click()
+    visit.go("/logout")
+    visit.press("logout-confirm")
+    visit.tolerate_status(403)
+    visit.begin(site.portal)
+    visit.use_passkey()
+    expect(visit.page.locator("#passkey-status.sen-status--error")).to_contain_text(
+        {"vi": "không còn thuộc tài khoản nào", "en": "belongs to no account"}[visit.language]
+    )
+    visit.give_password(citizen)
+    visit.fill(code=code)
+    visit.press("code-submit")
+    visit.decide()
+    visit.is_at(site.portal)
+    assert visit.received("id-token")["acr"].startswith(LEVEL_2[visit.language])
+
+
+@twice
 def test_a_returning_citizen_signs_in_by_passkey_and_decides_once(site: Site, visit: Visit) -> None:
     citizen = site.person("passkey")
     visit.take_authenticator(citizen)

@@ -37,6 +37,7 @@ class Visit:
         language: str = "vi",
         *,
         javascript: bool = True,
+        autofill: bool = False,
         **options: Any,
     ) -> None:
         self.site = site
@@ -51,6 +52,13 @@ class Visit:
             **options,
         )
         self.context.set_default_timeout(10_000)
+        if not autofill:
+            # A device of the debugging protocol takes every offer at once, where a person would
+            # pick it from the list under the field; so the browser has no such list, as some have.
+            self.context.add_init_script(
+                "if (window.PublicKeyCredential)"
+                " PublicKeyCredential.isConditionalMediationAvailable = async () => false;"
+            )
         self.problems: list[str] = []
         self._tolerated: list[str] = []
         self._authenticators: list[tuple[CDPSession, str]] = []

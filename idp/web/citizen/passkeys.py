@@ -2,6 +2,7 @@
 
 import flask
 
+from accounts.authenticators import credential_name
 from accounts.errors import LastAuthenticatorError, PasskeyRefusedError, PasswordUnsuitableError
 from accounts.sessions import BrowserSession
 from idp import audit
@@ -25,7 +26,7 @@ def passkeys() -> flask.Response:
 def options() -> flask.Response:
     """Begin making another passkey."""
     session = context.session()
-    if session is None or not person.is_fresh(session):
+    if session is None or not person.may_change_sign_in(session):
         return errors.problem("reauthentication-required")
     account = context.services().accounts.account(session.account_id)
     return flask.jsonify(publicKey=person.creation_options(account))
@@ -35,7 +36,7 @@ def options() -> flask.Response:
 def create() -> flask.Response:
     """Keep another passkey."""
     session = context.session()
-    if session is None or not person.is_fresh(session):
+    if session is None or not person.may_change_sign_in(session):
         return errors.problem("reauthentication-required")
     document = forms.json_document()
     if document is None:
@@ -54,7 +55,7 @@ def create() -> flask.Response:
 def remove(passkey_id: str) -> flask.Response:
     """Remove one, but never the last way to sign in."""
     session = person.required()
-    if not person.is_fresh(session):
+    if not person.may_change_sign_in(session):
         return _sign_in_again()
     services = context.services()
     has_password = services.passwords.find(session.account_id) is not None
@@ -74,7 +75,7 @@ def remove(passkey_id: str) -> flask.Response:
 def set_password() -> flask.Response:
     """Set or change the password."""
     session = person.required()
-    if not person.is_fresh(session):
+    if not person.may_change_sign_in(session):
         return _sign_in_again()
     about = person.words_about(session.subject_id)
     transaction.release()
@@ -116,8 +117,12 @@ def _page(
             }
             for key in keys
         ],
+        # For the browser, which may tell devices what is still good (WebAuthn Level 3 §5.1.10).
+        user_handle=credential_name(services.accounts.account(session.account_id).user_handle),
+        credential_names=[credential_name(key.credential_id) for key in keys],
         can_remove=len(keys) > 1 or has_password,
         has_password=has_password,
+        second=services.second_factors.held(session.account_id),
         login=person.login_of(session.subject_id),
         # The password field is to blame for a password's faults only.
         error_target="new-password" if error == PasswordUnsuitableError.code else "",

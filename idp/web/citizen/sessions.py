@@ -12,6 +12,8 @@ _METHODS = {
     AuthenticationMethod.PASSWORD: N_("Password"),
     AuthenticationMethod.PASSKEY: N_("Passkey"),
     AuthenticationMethod.ACTIVATION_CODE: N_("Activation code"),
+    AuthenticationMethod.TOTP: N_("Authenticator app"),
+    AuthenticationMethod.CODE_CARD: N_("Code card"),
 }
 _UNKNOWN_BROWSER = N_("Unknown browser")
 

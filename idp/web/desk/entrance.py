@@ -1,8 +1,9 @@
-"""Who may be at the desk: a person in office, signed in with a passkey (authentication level 2)."""
+"""Who may be at the desk: a person in office who signed in with a passkey, because nothing that a
+false page can ask for may open the desk.
+"""
 
 import flask
 
-from accounts.levels import AuthenticationLevel
 from idp.desk import Desk
 from idp.web import context, person
 
@@ -14,7 +15,7 @@ def desk() -> Desk:
     officer = services.officers.serving(session.subject_id)
     if officer is None:
         flask.abort(404)
-    if session.level < AuthenticationLevel.LEVEL_2:
+    if not session.strength.phishing_resistant:
         flask.abort(flask.redirect("/sign-in?next=/desk", 303))
     account = services.accounts.account(session.account_id)
     if not account.is_open:

@@ -67,7 +67,7 @@ def passkey_create() -> flask.Response:
         transaction.undo()
         return errors.problem(error.code)
     started = context.services().sign_in.complete(
-        account, AuthenticationMethod.PASSKEY, context.visitor(), session
+        account, (AuthenticationMethod.PASSKEY,), context.visitor(), session
     )
     context.signed_in(started)
     interaction_id = str(document.get("interaction") or "")

@@ -2,9 +2,9 @@
 
 import flask
 
-from accounts.levels import AuthenticationLevel
+from accounts.sessions import BrowserSession
 from idp.login.flow import SignIn
-from idp.web import context, forms, journey
+from idp.web import context, forms, journey, person
 from idp.web.language import LANGUAGES
 
 blueprint = flask.Blueprint("front", __name__)
@@ -30,11 +30,7 @@ def sign_in() -> flask.Response | str:
     if under_way is None:
         session = context.session()
         again = "next" in flask.request.args and session is not None
-        # The desk asks for a passkey, whatever she signed in with.
-        is_weak = session is not None and session.level < AuthenticationLevel.LEVEL_2
-        to_desk = forms.local_page(flask.request.args.get("next", "")).startswith("/desk")
-        reason = "step-up-desk" if to_desk and is_weak else "reauthentication"
-        return journey.sign_in_page(reason=reason if again else "sign-in")
+        return journey.sign_in_page(reason=_why_again(session) if again and session else "sign-in")
     step = under_way.next_step()
     if not isinstance(step, SignIn):
         return journey.see_other(journey.go_on(interaction_id))
@@ -42,6 +38,17 @@ def sign_in() -> flask.Response | str:
         context.services().interactions.note_step_up(interaction_id)
     hint = under_way.interaction.request.login_hint or ""
     return journey.sign_in_page(under_way, reason=step.reason, login=hint)
+
+
+def _why_again(session: BrowserSession) -> str:
+    """Return why somebody who is signed in has to do it again."""
+    target = forms.local_page(flask.request.args.get("next", ""))
+    # The desk asks for a passkey, whatever she signed in with.
+    if target.startswith("/desk") and not session.strength.phishing_resistant:
+        return "step-up-desk"
+    if target.startswith("/me/passkeys") and not person.is_strongest(session):
+        return "step-up-own"
+    return "reauthentication"
 
 
 @blueprint.post("/sign-in/cancel")

@@ -1,8 +1,11 @@
-"""Signing in with identifier and password: works without any script, and gives level 1."""
+"""Signing in with identifier and password: works without any script. Alone it gives level 1; who has
+a second factor is asked for its code next.
+"""
 
 import flask
 
 from idp.login.errors import SignInRefusedError, TooManyFailuresError
+from idp.login.sign_in import HalfSignedIn
 from idp.web import context, errors, forms, journey, transaction
 
 blueprint = flask.Blueprint("password", __name__)
@@ -26,6 +29,8 @@ def verify() -> flask.Response:
     except (SignInRefusedError, TooManyFailuresError) as error:
         body = journey.sign_in_page(under_way, login=login, error=error.code)
         return flask.Response(body, errors.words(error.code).status)
+    if isinstance(started, HalfSignedIn):
+        return flask.Response(journey.code_page(under_way, started.held, ticket=started.ticket))
     context.signed_in(started)
     return journey.see_other(
         journey.go_on(interaction_id, otherwise=forms.local_page(form.get("next", "")))

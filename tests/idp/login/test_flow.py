@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts.levels import AuthenticationLevel, AuthenticationMethod
+from accounts.levels import AuthenticationLevel, AuthenticationMethod, Strength
 from accounts.sessions import BrowserSession
 from consent.decisions import Consent, ConsentState
 from idp.login.flow import (
@@ -32,6 +32,8 @@ CONSENT = Consent(
 )  # fmt: skip
 READY = Facts(REQUEST, NOW, SESSION, sub="sub", consent=CONSENT)
 LEVEL_2 = "urn:vn:eid:aal:2"
+PASSKEY = Strength(AuthenticationLevel.LEVEL_2, phishing_resistant=True)
+CODE = Strength(AuthenticationLevel.LEVEL_2)
 
 
 def step(facts: Facts = READY, /, request: dict[str, Any] | None = None, **changes: Any) -> object:
@@ -74,23 +76,32 @@ def test_another_person_than_hinted_is_asked_to_step_aside() -> None:
 
 def test_a_higher_level_is_asked_for_once_where_it_can_be_reached() -> None:
     wish = {"acr_values": (LEVEL_2,)}
-    assert step(request=wish, can_step_up=True) == SignIn("step-up")
-    assert step(request=wish, can_step_up=True, step_up_at=NOW) == SignIn("step-up")
-    tried = {"can_step_up": True, "step_up_at": SESSION.authenticated_at}
+    assert step(request=wish, reachable=PASSKEY) == SignIn("step-up")
+    assert step(request=wish, reachable=PASSKEY, step_up_at=NOW) == SignIn("step-up")
+    tried = {"reachable": PASSKEY, "step_up_at": SESSION.authenticated_at}
     assert step(request=wish, **tried) == Respond(CONSENT)
     assert step(request=wish) == Respond(CONSENT)
-    assert step(request=wish | SILENT, can_step_up=True) == Respond(CONSENT)
+    assert step(request=wish | SILENT, reachable=PASSKEY) == Respond(CONSENT)
 
 
 def test_an_essential_level_is_reached_or_refused() -> None:
     need = {"acr_values": (LEVEL_2,), "acr_is_essential": True}
     unmet = Refuse("unmet_authentication_requirements")
-    assert step(request=need, can_step_up=True) == SignIn("step-up")
+    assert step(request=need, reachable=PASSKEY) == SignIn("step-up")
     assert step(request=need) == unmet
-    assert step(request=need, can_step_up=True, step_up_at=SESSION.authenticated_at) == unmet
-    assert step(request=need | SILENT, can_step_up=True) == Refuse("login_required")
+    assert step(request=need, reachable=PASSKEY, step_up_at=SESSION.authenticated_at) == unmet
+    assert step(request=need | SILENT, reachable=PASSKEY) == Refuse("login_required")
     beyond = {"acr_values": ("urn:vn:eid:aal:3",), "acr_is_essential": True}
-    assert step(request=beyond, can_step_up=True) == unmet
+    assert step(request=beyond, reachable=PASSKEY) == unmet
+
+
+def test_a_code_reaches_level_two_but_not_phishing_resistance() -> None:
+    need = {"acr_is_essential": True}
+    assert step(request={"acr_values": (LEVEL_2,), **need}, reachable=CODE) == SignIn("step-up")
+    unmet = Refuse("unmet_authentication_requirements")
+    assert step(request={"acr_values": ("phr",), **need}, reachable=CODE) == unmet
+    both = {"acr_values": ("phr", LEVEL_2), **need}
+    assert step(request=both, reachable=CODE) == SignIn("step-up")
 
 
 def test_in_whose_name_is_asked_before_consent() -> None:

@@ -10,8 +10,13 @@ const texts = status?.dataset ?? {};
 const token = document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 const supported = typeof window.PublicKeyCredential === "function" && Boolean(navigator.credentials);
 
-/** An error whose message is meant for the person. */
-class Refusal extends Error {}
+/** An error whose message is meant for the person; `code` is the server's. */
+class Refusal extends Error {
+  constructor(message, code = "") {
+    super(message);
+    this.code = code;
+  }
+}
 
 function say(text, kind = "") {
   if (!status) return;
@@ -89,7 +94,7 @@ async function post(address, body) {
     throw new Refusal(texts.network);
   }
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refusal(answer.detail || answer.title || texts.failed);
+  if (!response.ok) throw new Refusal(answer.detail || answer.title || texts.failed, answer.type);
   return answer;
 }
 
@@ -100,21 +105,83 @@ function go(location) {
   window.location.assign(address.href);
 }
 
-async function ceremony(button) {
-  const { passkey, options, finish, interaction, next, nameField } = button.dataset;
-  const common = JSON.parse(JSON.stringify({ interaction, next }));
-  const { publicKey } = await post(options, common);
-  const credential =
-    passkey === "create"
-      ? await navigator.credentials.create({ publicKey: creationOptions(publicKey) })
-      : await navigator.credentials.get({ publicKey: requestOptions(publicKey) });
+/** What the page was opened for goes along with every call of a ceremony. */
+function purposeOf(button) {
+  const { interaction, next } = button.dataset;
+  return JSON.parse(JSON.stringify({ interaction, next }));
+}
+
+/** Hands the credential over and goes on; what the server does not know, the device may forget. */
+async function finish(button, credential, more = {}) {
   if (!credential) throw new Refusal(texts.failed);
-  const body = { ...common, credential: toJson(credential) };
-  if (passkey === "create") {
-    body.name = (nameField && document.getElementById(nameField)?.value.trim()) || "";
+  const body = { ...purposeOf(button), ...more, credential: toJson(credential) };
+  try {
+    const { location } = await post(button.dataset.finish, body);
+    go(location);
+  } catch (error) {
+    if (error.code === "passkey-unknown") {
+      await PublicKeyCredential.signalUnknownCredential?.({
+        rpId: window.location.hostname,
+        credentialId: credential.id,
+      });
+    }
+    throw error;
   }
-  const { location } = await post(finish, body);
-  go(location);
+}
+
+async function ceremony(button) {
+  const { passkey, options, nameField } = button.dataset;
+  const { publicKey } = await post(options, purposeOf(button));
+  if (passkey === "create") {
+    const name = (nameField && document.getElementById(nameField)?.value.trim()) || "";
+    const made = await navigator.credentials.create({ publicKey: creationOptions(publicKey) });
+    return finish(button, made, { name });
+  }
+  const found = await navigator.credentials.get({ publicKey: requestOptions(publicKey) });
+  return finish(button, found);
+}
+
+// Offering passkeys among what the browser fills in (conditional mediation). The offer stays open
+// as long as the page, but a challenge lives five minutes, so it is made anew before it ends.
+const OFFER_LIFETIME = 4 * 60 * 1000;
+let offer = null;
+
+function withdrawOffer() {
+  offer?.abort();
+  offer = null;
+}
+
+async function offerOnce(button) {
+  const own = new AbortController();
+  offer = own;
+  const { publicKey } = await post(button.dataset.options, purposeOf(button));
+  const renewal = window.setTimeout(() => own.abort("renew"), OFFER_LIFETIME);
+  try {
+    const credential = await navigator.credentials.get({
+      publicKey: requestOptions(publicKey),
+      mediation: "conditional",
+      signal: own.signal,
+    });
+    say(texts.busy, "busy");
+    await finish(button, credential);
+  } catch (error) {
+    if (own.signal.reason === "renew") return true;
+    if (!own.signal.aborted && error instanceof Refusal) say(explain(error), "error");
+  } finally {
+    window.clearTimeout(renewal);
+  }
+  return false;
+}
+
+async function offerPasskeys(button) {
+  if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+  try {
+    while (await offerOnce(button)) {
+      // Once more, with a fresh challenge.
+    }
+  } catch {
+    // Nobody pressed anything: the button and the form are there all the same.
+  }
 }
 
 function explain(error) {
@@ -128,6 +195,7 @@ async function press(button) {
   // aria-disabled keeps the focus where it is, which `disabled` would lose.
   if (button.getAttribute("aria-disabled") === "true") return;
   button.setAttribute("aria-disabled", "true");
+  withdrawOffer();
   say(texts.busy, "busy");
   try {
     await ceremony(button);
@@ -149,6 +217,19 @@ for (const button of buttons) {
 }
 if (supported && buttons.length) {
   for (const element of document.querySelectorAll("[data-with-passkey]")) element.hidden = false;
+}
+// On the page of her own passkeys: devices may forget those that were removed here.
+const known = document.getElementById("passkeys-known");
+if (supported && known) {
+  PublicKeyCredential.signalAllAcceptedCredentials?.({
+    rpId: window.location.hostname,
+    userId: known.dataset.user,
+    allAcceptedCredentialIds: known.dataset.credentials.split(" ").filter(Boolean),
+  })?.catch(() => {});
+}
+if (supported && document.querySelector("input[autocomplete~=webauthn]")) {
+  const button = document.querySelector("button[data-passkey=get]");
+  if (button) offerPasskeys(button);
 }
 // A page brought back from the browser's history must not stay busy.
 window.addEventListener("pageshow", (event) => {

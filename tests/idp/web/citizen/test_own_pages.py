@@ -72,7 +72,7 @@ def add_passkey(browser: Browser, phone: Phone) -> int:
 
 
 def test_a_second_passkey_can_be_added_and_removed(world: World) -> None:
-    browser, phone = world.sign_in(), Phone(world.issuer)
+    browser, phone = world.sign_in(how="passkey"), Phone(world.issuer)
     # Listed oldest first, so the newer must be newer.
     world.tick()
     assert add_passkey(browser, phone) == 200
