@@ -35,6 +35,7 @@ from idp.limits import Limits
 from idp.login.authorization import Authorization
 from idp.login.interaction import Interactions
 from idp.login.sign_in import SignInDesk
+from idp.mandating import Mandating
 from idp.oidc.client_auth import ClientAuthentication
 from idp.oidc.codes import Codes
 from idp.oidc.disclosure import Disclosure
@@ -159,7 +160,7 @@ class Services:
     def mandates(self) -> Mandates:
         """Mandates."""
         i = self.installation
-        return Mandates(self.db, i.clock, i.chance)
+        return Mandates(self.db, i.clock, i.chance, i.vault)
 
     @lazily
     def held(self) -> HeldAttributes:
@@ -203,6 +204,19 @@ class Services:
             self.mandates,
             self.sessions,
             self.grants,
+            self.installation.clock,
+        )
+
+    @lazily
+    def mandating(self) -> Mandating:
+        """Giving, answering and ending mandates."""
+        return Mandating(
+            self.mandates,
+            self.accounts,
+            self.subjects,
+            self.held,
+            self.grants,
+            self.limits,
             self.installation.clock,
         )
 
@@ -280,6 +294,8 @@ class Services:
             subjects=self.subjects,
             held=self.held,
             readings=i.readings,
+            mandates=self.mandates,
+            accounts=self.accounts,
             use_log=self.use_log,
             correlation=self.correlation,
         )
@@ -327,6 +343,7 @@ class Services:
             interactions=self.interactions,
             consents=self.consents,
             mandates=self.mandates,
+            accounts=self.accounts,
             passkeys=self.passkeys,
             codes=i.codes,
         )
