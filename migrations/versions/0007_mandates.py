@@ -8,6 +8,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+_FOR_OTHERS = sa.text("acting_for != ''")
 _MOMENT = sa.DateTime(timezone=True)
 
 
@@ -38,6 +39,13 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_mandate_granted_by"), ["granted_by"], unique=False)
         batch_op.create_index(batch_op.f("ix_mandate_under_id"), ["under_id"], unique=False)
+    op.create_index(
+        "ix_consent_acting_for",
+        "consent",
+        ["acting_for"],
+        sqlite_where=_FOR_OTHERS,
+        postgresql_where=_FOR_OTHERS,
+    )
     op.execute("UPDATE mandate SET state = 'revoked' WHERE valid_to <= CURRENT_TIMESTAMP")
     op.create_table(
         "mandate_agreement",
@@ -73,6 +81,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("mandate_event")
     op.drop_table("mandate_agreement")
+    op.drop_index("ix_consent_acting_for", "consent")
     # The earlier schema knows only what registers give.
     op.execute("DELETE FROM mandate WHERE granted_by IS NOT NULL OR agent_id IS NULL")
     with op.batch_alter_table("mandate", schema=None) as batch_op:

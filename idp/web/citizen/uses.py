@@ -37,6 +37,7 @@ def uses() -> str:
     wanted = flask.request.args.get("of", "")
     subject_id = next((v["subject"] for v in views if v["of"] == wanted), session.subject_id)
     is_own = subject_id == session.subject_id
+    for_person = any(v["subject"] == subject_id and v.get("is_person", False) for v in views)
     place = flask.request.args.get("before", "")
     before = int(place) if re.fullmatch(r"[0-9]{1,9}", place, re.ASCII) else None
     entries = context.services().use_log.of_subject(subject_id, before=before, limit=_PAGE + 1)
@@ -46,12 +47,12 @@ def uses() -> str:
     return flask.render_template(
         "citizen/uses.html",
         section="uses",
-        days=timeline.by_day(shown),
+        days=timeline.by_day(shown, of_another=for_person),
         older=f"{base}{joint}before={shown[-1].position}" if len(entries) > _PAGE else None,
         now=context.installation().clock(),
         newest=base if before is not None else None,
         for_organisation=None if is_own else person.name_of(subject_id),
-        for_person=any(v["subject"] == subject_id and v.get("is_person") for v in views),
+        for_person=for_person,
         views=[
             {"label": v["label"], "href": v["href"], "current": v["subject"] == subject_id}
             for v in views
