@@ -104,6 +104,44 @@ def majority(born: date) -> datetime:
         return midnight(date(born.year + _MAJORITY, 3, 1))
 
 
+def born_between(birthdate: str) -> tuple[date, date]:
+    """Return the first and the last day on which somebody can have been born.
+
+    Registers know of some people the year only ("1950"), or year and month.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    parts = [int(part) for part in birthdate.split("-")]
+    if len(parts) == 3:
+        return (day := date(*parts)), day
+    first = date(parts[0], parts[1] if len(parts) == 2 else 1, 1)
+    after = date(first.year + 1, 1, 1)
+    if len(parts) == 2 and first.month < 12:
+        after = first.replace(month=first.month + 1)
+    return first, after - timedelta(days=1)
+
+
+def comes_of_age(birthdate: str) -> datetime:
+    """Return the moment from which nobody acts for somebody as for a child any more.
+
+    Where only the year is known it is the earliest day that can be: nobody should act for one who
+    may be an adult. Whoever has to be an adult is one from the latest (``is_adult``).
+
+    Raises:
+        ValueError: it is no date.
+    """
+    return majority(born_between(birthdate)[0])
+
+
+def is_adult(birthdate: str, now: datetime) -> bool:
+    """True when somebody is of age for certain (Civil Code 2015 Art. 20)."""
+    try:
+        return majority(born_between(birthdate)[1]) <= now
+    except ValueError:
+        return False
+
+
 @lru_cache(maxsize=8)
 def _calendar(year: int) -> holidays.HolidayBase:
     return holidays.country_holidays("VN", years=[year], expand=False)

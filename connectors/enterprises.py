@@ -4,7 +4,7 @@ from accounts.attributes import Source
 from accounts.subject import IdentifierType, canonical
 from connectors.protocol import Query
 from connectors.remote import Service
-from connectors.wire import Field, address, day, listed, members, one_of, text, texts
+from connectors.wire import Field, address, day, flag, listed, members, one_of, text, texts
 
 
 def _by_tax_code(query: Query) -> dict[str, str]:
@@ -31,5 +31,7 @@ ENTERPRISES = Service(
         "organization_legal_reps": Field("representatives", listed(members(name=text, role=text))),
         # Personal numbers, from which mandates are made: in no dictionary, so never released.
         "legal_representatives": Field("representative_numbers", texts),
+        # Whether they represent only together; said of nothing, each of them does alone.
+        "organization_joint": Field("representatives_joint", flag),
     },
 )

@@ -39,6 +39,13 @@ def sex(value: Any) -> str:
     return _SEXES[text(value)] if value in _SEXES else _refuse()
 
 
+def flag(value: Any) -> bool:
+    """Read a yes or no."""
+    if not isinstance(value, bool):
+        raise ValueError("not a yes or no")
+    return value
+
+
 def one_of(*choices: str) -> Reader:
     """Read one of the choices."""
 

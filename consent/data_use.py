@@ -70,6 +70,8 @@ class SubjectRole(StrEnum):
 
     PRIMARY = "primary"
     ORGANISATION = "organisation"
+    REPRESENTED = "represented"
+    """A person for whom somebody else acted."""
 
 
 subject_chain = Table(
@@ -123,8 +125,8 @@ data_use = Table(
 class Use:
     """What is about to be released or was refused.
 
-    ``attributes`` are the names in the actual payload, ``other_party`` the organisation acted for (in
-    the person's chain) or the person who acted (in the organisation's); of a staff view, the officer.
+    ``attributes`` are the names in the actual payload, ``other_party`` the one acted for (in the
+    chain of who acted) or the person who acted (in the other's); of a staff view, the officer.
     """
 
     subject_id: str

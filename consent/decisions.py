@@ -15,6 +15,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -79,6 +80,12 @@ consent = Table(
     Column("replaces", String(32)),
 )
 Index("ix_consent_subject_id_client_id", consent.c.subject_id, consent.c.client_id)
+Index(
+    "ix_consent_acting_for",
+    consent.c.acting_for,
+    sqlite_where=consent.c.acting_for != "",
+    postgresql_where=consent.c.acting_for != "",
+)
 Index(
     "uq_consent_active",
     consent.c.subject_id,
@@ -246,17 +253,17 @@ class Consents:
         return _consent(self._db.execute(select(consent).where(consent.c.id == consent_id)).one())
 
     def of_subject(self, subject_id: str) -> list[Consent]:
-        """Return the person's consents, newest first."""
+        """Return the person's consents, and those that others gave for her, newest first."""
         rows = self._db.execute(
             select(consent)
-            .where(consent.c.subject_id == subject_id)
+            .where(_is_party(subject_id))
             .order_by(consent.c.given_at.desc(), consent.c.id.desc())
             .limit(500)
         )
         return [_consent(row) for row in rows]
 
     def withdraw(self, consent_id: str, subject_id: str) -> Consent | None:
-        """End the person's own active consent; None when there is none by this id.
+        """End an active consent of the person's, or one given for her; None when there is none.
 
         The caller revokes what was granted upon it in the same transaction; the row stays locked
         until then, so nothing is released after the withdrawal (invariants 3 and 4).
@@ -265,7 +272,7 @@ class Consents:
             update(consent)
             .where(
                 consent.c.id == consent_id,
-                consent.c.subject_id == subject_id,
+                _is_party(subject_id),
                 consent.c.state == ConsentState.ACTIVE.value,
             )
             .values(state=ConsentState.WITHDRAWN.value, ended_at=self._clock())
@@ -306,6 +313,13 @@ class Consents:
             .on_conflict_do_nothing()
         )
         return digest
+
+
+def _is_party(subject_id: str) -> ColumnElement[bool]:
+    """Return the condition that a consent is the subject's own, or was given for her."""
+    # The second half is said twice so that the small index of such consents serves.
+    given_for_her = (consent.c.acting_for == subject_id) & (consent.c.acting_for != "")
+    return (consent.c.subject_id == subject_id) | given_for_her
 
 
 def notice_hash(text: str) -> bytes:

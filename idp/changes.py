@@ -14,7 +14,6 @@ from datetime import timedelta
 from accounts.account import Actor, ActorKind, CloseReason, LockReason
 from accounts.attributes import Source
 from accounts.errors import IdentifierTakenError
-from accounts.mandates import MandateType
 from accounts.subject import IdentifierType
 from connectors.cursor import Cursors
 from connectors.protocol import Event, EventKind, Feed, Unavailable
@@ -202,12 +201,13 @@ def _change_representatives(
         audit.note("register.bad_event", register="enterprises", sequence=event.sequence)
         return
     found = {services.subjects.find(IdentifierType.PERSONAL_NUMBER, number) for number in numbers}
-    # Grants for the organisation ask for their mandate at each use.
-    services.mandates.follow_register(
-        MandateType.LEGAL_REP,
+    joint = event.detail.get("joint")
+    services.mandating.follow_representatives(
         subject_id,
         {one for one in found if one is not None},
         Source.ENTERPRISES.value,
+        joint=joint if isinstance(joint, bool) else None,
+        version=str(event.sequence),
     )
 
 

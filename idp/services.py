@@ -37,6 +37,7 @@ from idp.login.authorization import Authorization
 from idp.login.interaction import Interactions
 from idp.login.sign_in import SignInDesk
 from idp.login.ways import WaysToSignIn
+from idp.mandating import Mandating
 from idp.oidc.client_auth import ClientAuthentication
 from idp.oidc.codes import Codes
 from idp.oidc.disclosure import Disclosure
@@ -172,7 +173,7 @@ class Services:
     def mandates(self) -> Mandates:
         """Mandates."""
         i = self.installation
-        return Mandates(self.db, i.clock, i.chance)
+        return Mandates(self.db, i.clock, i.chance, i.vault)
 
     @lazily
     def held(self) -> HeldAttributes:
@@ -216,6 +217,19 @@ class Services:
             self.mandates,
             self.sessions,
             self.grants,
+            self.installation.clock,
+        )
+
+    @lazily
+    def mandating(self) -> Mandating:
+        """Giving, answering and ending mandates."""
+        return Mandating(
+            self.mandates,
+            self.accounts,
+            self.subjects,
+            self.held,
+            self.grants,
+            self.limits,
             self.installation.clock,
         )
 
@@ -293,6 +307,8 @@ class Services:
             subjects=self.subjects,
             held=self.held,
             readings=i.readings,
+            mandates=self.mandates,
+            accounts=self.accounts,
             use_log=self.use_log,
             correlation=self.correlation,
         )
@@ -340,6 +356,7 @@ class Services:
             interactions=self.interactions,
             consents=self.consents,
             mandates=self.mandates,
+            accounts=self.accounts,
             ways=self.ways,
             codes=i.codes,
         )

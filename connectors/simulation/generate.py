@@ -174,7 +174,7 @@ class _World:
         self._insurance = _Rows(db, "insurance", 6)
         self._official = _Rows(db, "official", 5)
         self._foreigner = _Rows(db, "foreigner", 18)
-        self._enterprise = _Rows(db, "enterprise", 9)
+        self._enterprise = _Rows(db, "enterprise", 10)
         self._representative = _Rows(db, "representative", 4)
 
     def flush(self) -> None:
@@ -410,23 +410,19 @@ class _World:
             f"{kind} {chance.choice(_TRADES)} {chance.choice(_WORDS)} {int(tax_code[4:9]) % 10000}"
         )
         founded = date.fromordinal(self._now - 1 - int(chance.random() * (age - 21) * _YEAR))
-        self._enterprise.add(
-            (
-                tax_code,
-                name,
-                name_key(name),
-                form,
-                founded.isoformat(),
-                "active" if chance.random() < 0.95 else "dissolved",
-                *home,
-            )
-        )
+        status = "active" if chance.random() < 0.95 else "dissolved"
         # A private enterprise has its owner only; companies may have several (Law on Enterprises).
         more = 0 if form == "private" else chance.choices((0, 1, 2), cum_weights=(80, 96, 100))[0]
         representatives = [founder.number]
         for number in list(self._neighbours)[:more]:
             representatives.append(number)
             self._neighbours.remove(number)
+        # Of several, a third represent only together, as their charter may say.
+        joint = len(representatives) > 1 and int(tax_code[:9]) % 3 == 0
+        founded_on = founded.isoformat()
+        self._enterprise.add(
+            (tax_code, name, name_key(name), form, founded_on, status, *home, joint)
+        )
         roles = ("Giám đốc", "Chủ tịch Hội đồng thành viên", "Phó Giám đốc")
         for place, number in enumerate(representatives):
             self._representative.add((tax_code, number, roles[place], place))

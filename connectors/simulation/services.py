@@ -138,6 +138,7 @@ def _enterprises(db: sqlite3.Connection, asked: Mapping[str, Any]) -> Found | No
         "head_office": residence(row["province"], row["commune"], row["line"]),
         "representatives": [{"name": one["name"], "role": one["role"]} for one in representatives],
         "representative_numbers": [one["number"] for one in representatives],
+        "representatives_joint": bool(row["joint"]),
     }
 
 

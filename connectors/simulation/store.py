@@ -30,7 +30,7 @@ CREATE TABLE foreigner (passport TEXT NOT NULL, country TEXT NOT NULL, document 
   line TEXT NOT NULL);
 CREATE TABLE enterprise (tax_code TEXT NOT NULL, name TEXT NOT NULL, name_key TEXT NOT NULL,
   form TEXT NOT NULL, founded TEXT NOT NULL, status TEXT NOT NULL, province TEXT NOT NULL,
-  commune TEXT NOT NULL, line TEXT NOT NULL);
+  commune TEXT NOT NULL, line TEXT NOT NULL, joint INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE representative (tax_code TEXT NOT NULL, number TEXT NOT NULL, role TEXT NOT NULL,
   place INTEGER NOT NULL);
 CREATE TABLE event (sequence INTEGER PRIMARY KEY AUTOINCREMENT, register TEXT NOT NULL,

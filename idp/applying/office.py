@@ -507,22 +507,22 @@ class ApplicationOffice:
         kept = {claim: value for claim, value in values.items() if claim in DICTIONARY}
         self.held.hold(subject_id, rules.source, kept)
         if found.kind is ApplicationKind.MINOR:
-            self._give_to_guardian(found, subject_id)
+            self._give_to_guardian(found, subject_id, values)
         if found.kind is ApplicationKind.ORGANISATION:
             self._give_to_representatives(subject_id, values)
             self.accounts.activate(account.id, actor=actor)
         return self.accounts.account(account.id)
 
-    def _give_to_guardian(self, found: Application, child_id: str) -> None:
+    def _give_to_guardian(self, found: Application, child_id: str, values: dict[str, Any]) -> None:
         assert found.applicant_id is not None  # noqa: S101 - this kind is submitted by a holder
         is_parent = found.stated.get("tie") == "parent"
-        born = date.fromisoformat(found.stated["birthdate"])
+        is_stated = self._tie_is_stated(found, values)
         self.mandates.grant(
             MandateType.PARENT if is_parent else MandateType.GUARDIAN,
             child_id,
             found.applicant_id,
-            Source.POPULATION.value,
-            legal_clock.majority(born) if is_parent else None,
+            Source.POPULATION.value if is_stated else EvidenceSource.DOCUMENT.value,
+            legal_clock.comes_of_age(found.stated["birthdate"]) if is_parent else None,
         )
 
     def _give_to_representatives(self, organisation_id: str, values: dict[str, Any]) -> None:
@@ -532,7 +532,11 @@ class ApplicationOffice:
             if number and (subject_id := self.subjects.find(IdentifierType.PERSONAL_NUMBER, number))
         }
         self.mandates.follow_register(
-            MandateType.LEGAL_REP, organisation_id, people, Source.ENTERPRISES.value
+            MandateType.LEGAL_REP,
+            organisation_id,
+            people,
+            Source.ENTERPRISES.value,
+            joint=values.get("organization_joint") is True,
         )
 
     def _personal_number(self, subject_id: str | None) -> str | None:

@@ -148,7 +148,7 @@ RULES = {
         AccountLevel.NONE,
         0,
         by_holder=True,
-        asked_besides=("organization_legal_reps", "legal_representatives"),
+        asked_besides=("organization_legal_reps", "legal_representatives", "organization_joint"),
     ),
 }
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from accounts.levels import best_acr
+from accounts.account import Accounts
+from accounts.levels import AccountLevel, best_acr
 from accounts.mandates import Mandate, Mandates, MandateType
 from accounts.schema import Chance, Clock
 from accounts.sessions import BrowserSession
@@ -33,6 +34,7 @@ class Authorization:
     interactions: Interactions
     consents: Consents
     mandates: Mandates
+    accounts: Accounts
     ways: WaysToSignIn
     codes: Codes
 
@@ -56,7 +58,10 @@ class Authorization:
             step_up_at=parked.step_up_at if parked else None,
             reachable=self.ways.strongest(session.account_id) if request.acr_values else None,
             mandates=len(self.offered(request, relying_party, session)),
-            acting_chosen=parked is not None and parked.acting_for is not None,
+            # A choice whose mandate has ended meanwhile is made again: nobody acts by accident as
+            # herself who meant to act for another.
+            acting_chosen=mandate is not None or (parked is not None and parked.acting_for == SELF),
+            mandate_level=mandate.terms.authentication_level if mandate else None,
             consent=self.consents.find_covering(asked),
             decided_consent_id=parked.consent_id if parked else None,
         )
@@ -65,13 +70,25 @@ class Authorization:
     def offered(
         self, request: AuthorizationRequest, relying_party: RelyingParty, session: BrowserSession
     ) -> list[Mandate]:
-        """Return the mandates the person may act under here; none where the relying party would
-        not understand that somebody acts for somebody else.
+        """Return the mandates the person may act under here: those that reach to the relying
+        party's purpose. None where it would not understand that somebody acts for somebody else,
+        and none without an account of level 02 of her own.
         """
         if not relying_party.representation_aware or "represent" not in request.scope:
             return []
-        # What `represents` says of a child is for a later day; companies are all it knows so far.
-        return self.mandates.held_by(session.subject_id, MandateType.LEGAL_REP)
+        held = [
+            one
+            for one in self.mandates.held_by(session.subject_id)
+            if one.type is not MandateType.MACHINE and one.terms.permits(relying_party.purpose)
+        ]
+        if not held or self.accounts.account(session.account_id).level is not AccountLevel.LEVEL_02:
+            return []
+        return held
+
+    def can_reach(self, session: BrowserSession, mandate: Mandate) -> bool:
+        """True when she has, or can sign in with, what the mandate demands of who acts."""
+        needed = mandate.terms.authentication_level
+        return max(session.level, self.ways.strongest(session.account_id).level) >= needed
 
     def mandate(self, session: BrowserSession, parked: Interaction | None) -> Mandate | None:
         """Return the mandate chosen in the interaction, if it is still in force."""

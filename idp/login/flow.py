@@ -53,7 +53,8 @@ class Facts:
     """All that the decision rests on.
 
     ``sub`` is how this relying party knows the person who is signed in; ``mandates`` how many others
-    she may act for here; ``consent`` one that covers all that is asked; ``decided_consent_id`` the one
+    she may act for here, ``mandate_level`` the authentication level that the
+    chosen one demands; ``consent`` one that covers all that is asked; ``decided_consent_id`` the one
     given in this interaction; ``reachable`` the strongest that her ways to sign in can prove.
     """
 
@@ -66,6 +67,7 @@ class Facts:
     reachable: Strength | None = None
     mandates: int = 0
     acting_chosen: bool = False
+    mandate_level: int | None = None
     consent: Consent | None = None
     decided_consent_id: str | None = None
 
@@ -147,6 +149,13 @@ def _it_is_known_in_whose_name(facts: Facts) -> Step | None:
     return ChooseActing()
 
 
+def _level_is_as_high_as_the_mandate_demands(facts: Facts) -> Step | None:
+    assert facts.session is not None  # noqa: S101 - the first check
+    if facts.mandate_level is None or facts.session.level >= facts.mandate_level:
+        return None
+    return SignIn("step-up")
+
+
 def _the_person_agrees(facts: Facts) -> Step | None:
     if "consent" in facts.request.prompt and not facts.decided_consent_id:
         return AskConsent()
@@ -161,6 +170,7 @@ _CHECKS: tuple[Callable[[Facts], Step | None], ...] = (
     _it_is_the_person_asked_for,
     _level_is_as_high_as_asked,
     _it_is_known_in_whose_name,
+    _level_is_as_high_as_the_mandate_demands,
     _the_person_agrees,
 )
 

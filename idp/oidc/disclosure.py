@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from accounts.account import AccountKind
+from accounts import legal_clock
+from accounts.account import Account, AccountKind, Accounts
 from accounts.attributes import (
     DICTIONARY,
     ORGANISATION_CLAIMS,
@@ -17,6 +18,7 @@ from accounts.attributes import (
     best_value,
 )
 from accounts.levels import AccountLevel
+from accounts.mandates import FOR_PEOPLE, Mandate, Mandates, MandateType
 from accounts.schema import Clock
 from accounts.subject import IdentifierType, Subjects
 from accounts.vault import Vault
@@ -28,6 +30,10 @@ from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.subject import pairwise_sub
 
 _NAME_OF_ORGANISATION = ("organization_name",)
+_OF_WHO_ACTS = frozenset({"name", "vn_account_kind", "vn_account_level", "updated_at"})
+_NO_REGISTER_OF_PEOPLE = frozenset({Source.SELF, Source.PROVIDER, Source.ENTERPRISES})
+_OWN_SECRETS_FROM = 7
+"""From this age a child's private life needs the child's own word too (Law 91/2025 Art. 24)."""
 
 
 @dataclass(slots=True)
@@ -40,6 +46,8 @@ class Disclosure:
     subjects: Subjects
     held: HeldAttributes
     readings: Readings
+    mandates: Mandates
+    accounts: Accounts
     use_log: UseLog
     correlation: str
 
@@ -60,10 +68,20 @@ class Disclosure:
         payload: dict[str, Any] = {
             "sub": pairwise_sub(self.vault, relying_party.sector, grant.account_id)
         }
-        payload.update(self._permitted_values(grant, wanted))
-        if grant.acting_for is not None:
-            payload["represents"] = self._represents(grant)
-            self._log_organisation(grant, channel, tuple(payload))
+        mandate = self.mandates.find(grant.mandate_id) if grant.mandate_id else None
+        if mandate is None:
+            payload.update(self._permitted_values(grant, wanted))
+        elif mandate.type in FOR_PEOPLE:
+            about_her = tuple(claim for claim in wanted if is_told_of_who_acts(claim))
+            payload.update(self._permitted_values(grant, about_her))
+            told = self._of_represented(grant, mandate, wanted)
+            payload["represents"] = self._represents_person(grant, mandate, relying_party) | told
+            self._log_principal(grant, channel, tuple(told) or ("sub",), SubjectRole.REPRESENTED)
+        else:
+            payload.update(self._permitted_values(grant, wanted))
+            payload["represents"] = self._represents(grant, mandate)
+            about = ORGANISATION_CLAIMS.union({"represents"}).intersection(payload)
+            self._log_principal(grant, channel, tuple(about), SubjectRole.ORGANISATION)
         self._log(grant, channel, tuple(payload))
         return payload
 
@@ -79,14 +97,17 @@ class Disclosure:
         wanted: Iterable[str] = (),
         acting: str | None = None,
         stated: dict[str, Any] | None = None,
+        only: tuple[str, ...] = (),
     ) -> tuple[Query, str] | None:
         """Write the use entry of a reading, and return the query with the entry's id.
+
+        ``only`` asks for these alone, where the question is not what the dictionary tells.
 
         None when there is nothing to ask of this source, or it does not know such a subject.
         """
         numbers = self._numbers(subject_id)
         number = numbers.get(IDENTIFIED_BY[source])
-        claims = claims_of(source, wanted)
+        claims = only or claims_of(source, wanted)
         if number is None or not claims:
             return None
         known = {**(stated or {}), **self._known(subject_id, source)}
@@ -112,7 +133,7 @@ class Disclosure:
             None if is_organisation else known.get("birthdate"),
             claims,
             user=self._numbers(acting).get(IdentifierType.PERSONAL_NUMBER, "") if acting else "",
-            represented=number if acting else "",
+            represented=number if acting and is_organisation else "",
         )
         return query, entry
 
@@ -182,28 +203,79 @@ class Disclosure:
         kind = AccountKind.ORGANISATION.value
         return self._fresh(grant.acting_for, kind, wanted, acting=grant.subject_id)
 
-    def _represents(self, grant: Grant) -> dict[str, Any]:
+    def _represents(self, grant: Grant, mandate: Mandate) -> dict[str, Any]:
         """Return the organisation acted for, in the shape of NL GOV's profile: ``sub`` stays the
         person, so that an unaware relying party can never mistake the one for the other.
         """
-        assert grant.acting_for is not None  # noqa: S101 - asked for by the caller's condition
         held = self._fresh_of_organisation(grant, _NAME_OF_ORGANISATION)
-        tax_code = next(
-            (
-                known.value
-                for known in self.subjects.identifiers_of(grant.acting_for)
-                if known.type is IdentifierType.TAX_CODE and known.valid_to is None
-            ),
-            "",
-        )
+        tax_code = self.subjects.bears(mandate.principal_id, IdentifierType.TAX_CODE)
         return {
-            "sub": tax_code,
+            "sub": tax_code or "",
             "sub_id_type": "urn:vn:eid:tax-code",
             "iss": self.issuer,
             "name": best_value(held, "organization_name") or "",
-            "mandate_id": grant.mandate_id,
-            "mandate_type": "legal_rep",
+            **_mandate_told(mandate),
         }
+
+    def _represents_person(
+        self, grant: Grant, mandate: Mandate, relying_party: RelyingParty
+    ) -> dict[str, Any]:
+        """Return the person acted for, by the ``sub`` that she herself has at this relying party."""
+        account = self._account_of(mandate)
+        sub = pairwise_sub(self.vault, relying_party.sector, account.id) if account else ""
+        return {
+            "sub": sub,
+            "sub_id_type": "urn:vn:eid:pairwise",
+            "iss": self.issuer,
+            **_mandate_told(mandate),
+        }
+
+    def _of_represented(
+        self, grant: Grant, mandate: Mandate, wanted: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """Return what registers state of the person acted for and consent allows.
+
+        What the dictionary calls sensitive leaves on a parent's or guardian's word only, and of a
+        child from 7 years not on that alone: her own word is asked for nowhere yet, so it stays here.
+        """
+        account = self._account_of(mandate)
+        if account is None:
+            return {}
+        visible = visible_claims(account.level.value, grant.level)
+        permitted = [
+            claim
+            for claim in wanted
+            if claim in grant.attributes and claim in visible and is_told_of_represented(claim)
+        ]
+        if not permitted:
+            return {}
+        held = self._fresh(
+            mandate.principal_id, account.kind.value, permitted, acting=grant.subject_id
+        )
+        if not self._may_tell_secrets(mandate, held):
+            permitted = [claim for claim in permitted if not DICTIONARY[claim].sensitive]
+        known: dict[Source, Held] = {
+            source: part for source, part in held.items() if source is not Source.SELF
+        }
+        values = {claim: best_value(known, claim) for claim in permitted}
+        return {
+            claim: value for claim, value in values.items() if value is not None and value != ""
+        }
+
+    def _may_tell_secrets(self, mandate: Mandate, held: dict[Source, Held]) -> bool:
+        if mandate.type is MandateType.PROXY:
+            return False
+        try:
+            born, _latest = legal_clock.born_between(str(best_value(held, "birthdate")))
+        except ValueError:
+            return False
+        years = legal_clock.age(born, legal_clock.today(self.clock()))
+        is_ward = mandate.type is MandateType.GUARDIAN and years >= 18
+        return years < _OWN_SECRETS_FROM or is_ward
+
+    def _account_of(self, mandate: Mandate) -> Account | None:
+        account = self.accounts.find_of_subject(mandate.principal_id)
+        return account if account is not None and account.closed_at is None else None
 
     def _log(self, grant: Grant, channel: Channel, attributes: tuple[str, ...]) -> None:
         self.use_log.record(
@@ -222,28 +294,54 @@ class Disclosure:
             )
         )
 
-    def _log_organisation(
-        self, grant: Grant, channel: Channel, attributes: tuple[str, ...]
+    def _log_principal(
+        self, grant: Grant, channel: Channel, attributes: tuple[str, ...], role: SubjectRole
     ) -> None:
-        """Write the organisation's own entry: of its data only, and who acted."""
+        """Write the principal's own entry: of her data only, and who acted."""
         assert grant.acting_for is not None  # noqa: S101 - asked for by the caller's condition
-        about = ORGANISATION_CLAIMS.union({"represents"}).intersection(attributes)
         self.use_log.record(
             Use(
                 subject_id=grant.acting_for,
                 client_id=grant.client_id,
                 channel=channel,
-                attributes=tuple(about),
+                attributes=attributes,
                 purpose=grant.purpose,
                 purpose_version=grant.purpose_version,
                 legal_basis=grant.legal_basis,
                 correlation=self.correlation,
-                subject_role=SubjectRole.ORGANISATION,
+                subject_role=role,
                 consent_id=grant.consent_id,
                 grant_id=grant.id,
                 other_party=grant.subject_id,
             )
         )
+
+
+def is_told_of_who_acts(claim: str) -> bool:
+    """True for what a relying party learns of a person who acts for another person: her name, her
+    account's kind and level, and what she states of herself.
+    """
+    row = DICTIONARY[claim]
+    return claim in _OF_WHO_ACTS or row.editable or row.sources == (Source.SELF,)
+
+
+def is_told_of_represented(claim: str) -> bool:
+    """True for what it learns of the person acted for: what registers of people state."""
+    return bool(set(DICTIONARY[claim].sources) - _NO_REGISTER_OF_PEOPLE)
+
+
+def _mandate_told(mandate: Mandate) -> dict[str, Any]:
+    constraints: dict[str, Any] = {}
+    if mandate.terms.amount_limit is not None:
+        constraints["amount_limit"] = {"value": mandate.terms.amount_limit, "currency": "VND"}
+    if mandate.joint:
+        constraints["joint"] = True
+    return {
+        "mandate_id": mandate.id,
+        "mandate_type": mandate.type.value,
+        "scopes": sorted(mandate.terms.scopes),
+        **({"constraints": constraints} if constraints else {}),
+    }
 
 
 @lru_cache(maxsize=16)

@@ -359,6 +359,10 @@ class Grants:
         """End everything in which somebody acts for the subject."""
         return self._revoke(oauth_grant.c.acting_for == subject_id)
 
+    def revoke_of_mandates(self, mandate_ids: set[str]) -> int:
+        """End everything in which somebody acts under one of the mandates."""
+        return self._revoke(oauth_grant.c.mandate_id.in_(mandate_ids))
+
     def revoke_of_relying_party(self, client_id: str) -> int:
         """End everything a relying party holds."""
         return self._revoke(oauth_grant.c.client_id == client_id)

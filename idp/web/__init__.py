@@ -7,6 +7,7 @@ from idp.web.apply import apply, follow
 from idp.web.citizen import applications as citizen_applications
 from idp.web.citizen import consents, details, passkeys, second_factors, sessions, uses
 from idp.web.citizen import home as citizen_home
+from idp.web.citizen import mandates as citizen_mandates
 from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
 from idp.web.desk import queue as desk_queue
@@ -50,6 +51,7 @@ def register(app: flask.Flask) -> None:
         sessions.blueprint,
         details.blueprint,
         citizen_applications.blueprint,
+        citizen_mandates.blueprint,
         # For officers.
         desk_queue.blueprint,
         desk_applications.blueprint,

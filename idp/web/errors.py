@@ -115,6 +115,11 @@ _TABLE = {
         N_("No longer possible"),
         N_("Something is still awaited, or somebody else has decided meanwhile. Look again."),
     ),
+    "too-many-offers": Words(
+        429,
+        N_("Too many offers"),
+        N_("You have offered many mandates within an hour. Wait a while, then go on."),
+    ),
     "own-case": Words(
         403,
         N_("Not in your own case"),

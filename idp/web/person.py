@@ -54,7 +54,7 @@ def may_change_sign_in(session: BrowserSession) -> bool:
 
     Otherwise whoever has only the password could make a stronger way of his own.
     """
-    return _is_fresh(session) and is_strongest(session)
+    return is_fresh(session) and is_strongest(session)
 
 
 def is_strongest(session: BrowserSession) -> bool:
@@ -62,7 +62,8 @@ def is_strongest(session: BrowserSession) -> bool:
     return session.strength.meets(context.services().ways.strongest(session.account_id))
 
 
-def _is_fresh(session: BrowserSession) -> bool:
+def is_fresh(session: BrowserSession) -> bool:
+    """True when she authenticated just now."""
     installation = context.installation()
     age = installation.clock() - session.authenticated_at
     return timedelta(0) <= age <= installation.settings.lifetimes.fresh_authentication

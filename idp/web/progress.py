@@ -65,6 +65,7 @@ _CLAIMS = {"personal_number": "vn_pid", "name": "name", "tax_code": "tax_code"}
 OF_OTHERS = {
     "organization_legal_reps": N_("Legal representatives"),
     "legal_representatives": N_("Legal representatives"),
+    "organization_joint": N_("Whether they represent only together"),
     "parents": N_("Parents"),
     "legal_representative": N_("Representative or guardian"),
 }
@@ -74,6 +75,7 @@ _FAULTS = {
     "too-young": N_("Too young to apply by herself; a parent or guardian applies"),
     "old-enough": N_("From 14 years of age she applies by herself"),
 }
+_YES, _NO = N_("Yes"), N_("No")
 _TIES = {"parent": N_("Parent"), "guardian": N_("Guardian")}
 
 
@@ -190,6 +192,8 @@ def readable(claim: str, value: Any) -> str:
     """
     if claim == "birthdate":
         return _value("birthdate", str(value))
+    if isinstance(value, bool):
+        return translate(_YES if value else _NO)
     if claim in OF_OTHERS:
         told = value if isinstance(value, list) else [value]
         names = (one.get("name", "") for one in told if isinstance(one, dict))

@@ -32,10 +32,27 @@ _ACTIONS_ON_ORGANISATION = {
     Channel.ISSUING: N_("Recorded the organisation's data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at the organisation's data"),
 }
+# To somebody who looks at a child's or ward's record.
+_ACTIONS_ON_ANOTHER = {
+    Channel.ID_TOKEN: N_("Signed in this person, or who acts for her"),
+    Channel.USERINFO: N_("Read this person's data"),
+    Channel.INTROSPECTION: N_("Checked that a sign-in is still valid"),
+    Channel.CONNECTOR_PULL: N_("Compared this person's data with the register"),
+    Channel.CONNECTOR_PUSH: N_("Heard from the register that this person's data changed"),
+    Channel.ISSUING: N_("Recorded this person's data when the account was issued"),
+    Channel.STAFF_VIEW: N_("An officer looked at this person's data"),
+}
+# Of a person for whom somebody acted; what else happens to her data is told as to herself.
+_ACTIONS_ON_REPRESENTED = {
+    **_ACTIONS,
+    Channel.ID_TOKEN: N_("Signed in who acts for you"),
+    Channel.INTROSPECTION: N_("Checked that the sign-in of who acts for you is still valid"),
+}
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
 _OTHER_LABELS = {
     "represents": N_("Whom you act for"),
     "organization_legal_reps": N_("Legal representatives"),
+    "organization_joint": N_("Whether they represent only together"),
     "parents": N_("Parents"),
     "legal_representative": N_("Representative or guardian"),
 }
@@ -73,18 +90,30 @@ def purpose_title(code: str) -> str:
     return known.title[flask.g.language] if known else code
 
 
-def by_day(entries: Iterable[UseEntry]) -> list[dict[str, Any]]:
-    """Return entries, newest first, grouped by the day in Viet Nam on which they happened."""
+def by_day(entries: Iterable[UseEntry], *, of_another: bool = False) -> list[dict[str, Any]]:
+    """Return entries, newest first, grouped by the day in Viet Nam on which they happened.
+
+    ``of_another`` tells them to somebody who looks at another person's record.
+    """
     grouped = groupby(entries, key=lambda entry: entry.at.astimezone(TIME_ZONE).date())
-    return [{"date": day, "entries": [_told(entry) for entry in part]} for day, part in grouped]
+    return [
+        {"date": day, "entries": [_told(one, of_another) for one in part]} for day, part in grouped
+    ]
 
 
-def _told(entry: UseEntry) -> dict[str, Any]:
+def _told(entry: UseEntry, of_another: bool) -> dict[str, Any]:
     use, language = entry.use, flask.g.language
     basis = LEGAL_BASES.get(use.legal_basis)
     refused = use.outcome is Outcome.REFUSED
     is_organisation = use.subject_role is SubjectRole.ORGANISATION
-    actions = _ACTIONS_ON_ORGANISATION if is_organisation else _ACTIONS
+    is_represented = is_organisation or use.subject_role is SubjectRole.REPRESENTED
+    actions = {
+        SubjectRole.PRIMARY: _ACTIONS,
+        SubjectRole.ORGANISATION: _ACTIONS_ON_ORGANISATION,
+        SubjectRole.REPRESENTED: _ACTIONS_ON_REPRESENTED,
+    }[use.subject_role]
+    if of_another:
+        actions = _ACTIONS_ON_ANOTHER
     refusal = _REFUSED_ON_ORGANISATION if is_organisation else _REFUSED
     told = use.attributes
     if is_organisation and "represents" in told:
@@ -101,8 +130,8 @@ def _told(entry: UseEntry) -> dict[str, Any]:
         "attributes": attributes,
         "purpose": purpose_title(use.purpose),
         "basis": basis.title[language] if basis else use.legal_basis,
-        "acting_for": None if is_organisation else other_party,
-        "represented_by": other_party if is_organisation else None,
+        "acting_for": None if is_represented else other_party,
+        "represented_by": other_party if is_represented else None,
         "officer": officer(use.other_party or "") if is_staff else None,
         "refused": refused,
         "sign_in_only": not attributes,

@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import update
 
 from accounts.sessions import browser_session
+from idp import changes
 from idp.database import connect
 from idp.demo.run import BANK, PORTAL
 from idp.services import Installation, Services
@@ -137,25 +138,38 @@ class Site:
         """Let the person work at the officers' desk."""
         self._sen("officer", "add", person.login, "--office", office)
 
+    def hear(self) -> int:
+        """Have the registers' news followed now, as the provider does by itself every 20 seconds."""
+        installation = self._installation(registers_url=self._settings["SEN_REGISTERS_URL"])
+        try:
+            return changes.follow(installation, interval=timedelta(0)).applied
+        finally:
+            installation.engine.dispose()
+
     def services(self) -> AbstractContextManager[Services]:
         """Open a transaction on the running site's database, as its registers' officers do."""
         return self._transaction()
 
     @contextmanager
     def _transaction(self) -> Iterator[Services]:
+        installation = self._installation()
+        try:
+            with installation.engine.begin() as db:
+                yield installation.services(db, correlation="story")
+        finally:
+            installation.engine.dispose()
+
+    def _installation(self, registers_url: str | None = None) -> Installation:
         secret = base64.b64decode((self.folder / "secret").read_text("ascii"))
         settings = Settings(
             issuer=self.provider,
             database_url=self.database_url,
             data_dir=self.folder,
             secret=secret,
+            registers_url=registers_url,
+            xroad_client=CLIENT,
         )
-        installation = Installation(settings)
-        try:
-            with installation.engine.begin() as db:
-                yield installation.services(db, correlation="story")
-        finally:
-            installation.engine.dispose()
+        return Installation(settings)
 
     def _sen(self, *arguments: str) -> None:
         done = subprocess.run(

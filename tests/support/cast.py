@@ -165,6 +165,13 @@ def _people(issuer: str) -> dict[str, Person]:
             },
         ),
         Person(
+            "nga",
+            "Bùi Thị Nga",
+            "1993-06-05",
+            number="999193000006",
+            phone=Phone(issuer),
+        ),
+        Person(
             "tam",
             "Phạm Minh Tâm",
             "1969-09-02",

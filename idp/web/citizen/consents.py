@@ -40,8 +40,8 @@ def _page(subject_id: str, notice_text: str | None) -> str:
     return flask.render_template(
         "citizen/consents.html",
         section="consents",
-        active=[_told(c, "active") for c in given if c.is_in_force(now)],
-        ended=[_told(c, _ended_state(c)) for c in given if not c.is_in_force(now)],
+        active=[_told(c, "active", subject_id) for c in given if c.is_in_force(now)],
+        ended=[_told(c, _ended_state(c), subject_id) for c in given if not c.is_in_force(now)],
         notice_text=notice_text,
     )
 
@@ -50,7 +50,9 @@ def _ended_state(consent: Consent) -> str:
     return "expired" if consent.state is ConsentState.ACTIVE else consent.state.value
 
 
-def _told(consent: Consent, state: str) -> dict[str, Any]:
+def _told(consent: Consent, state: str, subject_id: str) -> dict[str, Any]:
+    is_own = consent.subject_id == subject_id
+    acting_for = consent.acting_for if is_own else None
     return {
         "id": consent.id,
         "agency": timeline.agency(consent.client_id),
@@ -59,7 +61,8 @@ def _told(consent: Consent, state: str) -> dict[str, Any]:
         "declined": timeline.labels(consent.declined),
         "given_at": consent.given_at,
         "until": consent.valid_until,
-        "acting_for": person.name_of(consent.acting_for) if consent.acting_for else None,
+        "acting_for": person.name_of(acting_for) if acting_for else None,
+        "given_by": None if is_own else person.name_of(consent.subject_id),
         "state": state,
         "ended_at": consent.ended_at or consent.valid_until,
         "offline": consent.offline,

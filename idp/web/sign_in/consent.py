@@ -7,11 +7,12 @@ from markupsafe import Markup
 
 from accounts.attributes import DICTIONARY, IMPLIED, Attribute, Held, Source, best_value
 from accounts.levels import AccountLevel
+from accounts.mandates import FOR_PEOPLE
 from accounts.sessions import BrowserSession
 from consent.decisions import Asked, notice_hash
 from consent.purposes import LEGAL_BASES, purpose
 from idp.login.flow import AskConsent
-from idp.oidc.disclosure import visible_claims
+from idp.oidc.disclosure import is_told_of_represented, is_told_of_who_acts, visible_claims
 from idp.web import context, journey, person
 from idp.web.language import N_, translate
 
@@ -102,6 +103,9 @@ def _page(under_way: journey.Journey) -> flask.Response:
 
 def _notice(under_way: journey.Journey) -> str:
     asked, language, session = _asked(under_way), flask.g.language, person.required()
+    mandate = context.services().authorization.mandate(session, under_way.interaction)
+    for_person = mandate is not None and mandate.type in FOR_PEOPLE
+    represented = mandate.principal_id if mandate is not None and for_person else None
     reason, basis = purpose(asked.purpose), LEGAL_BASES["consent"]
     today = context.installation().clock()
     return flask.render_template(
@@ -110,31 +114,46 @@ def _notice(under_way: journey.Journey) -> str:
         agency=under_way.relying_party.name(language),
         purpose={"title": reason.title[language], "details": reason.details[language]},
         legal_basis={"title": basis.title[language], "law": basis.law[language]},
-        required=_rows(asked.required, session),
-        optional=_rows(asked.optional, session),
+        required=_rows(asked.required, session, represented),
+        optional=_rows(asked.optional, session, represented),
         until=today.date() + reason.lasts,
         offline=asked.offline,
         acting_for=person.name_of(asked.acting_for) if asked.acting_for else None,
+        for_person=for_person,
         person={"name": person.name_of(asked.subject_id)},
     )
 
 
-def _rows(claims: tuple[str, ...], session: BrowserSession) -> list[dict[str, Any]]:
+def _rows(
+    claims: tuple[str, ...], session: BrowserSession, represented: str | None
+) -> list[dict[str, Any]]:
+    """Return the attributes as the notice lists them; of a person acted for, with whose they are."""
+    rows = [row for claim in claims if (row := DICTIONARY.get(claim)) and claim not in IMPLIED]
+    if represented is None:
+        return [_row(row, session.subject_id, session) for row in rows]
+    told = []
+    for row in rows:
+        owners = [represented] if is_told_of_represented(row.claim) else []
+        owners += [session.subject_id] if is_told_of_who_acts(row.claim) else []
+        if owners:
+            whose = ", ".join(person.name_of(owner) for owner in owners)
+            told.append({**_row(row, owners[0], session), "whose": whose})
+    return told
+
+
+def _row(row: Attribute, subject_id: str, session: BrowserSession) -> dict[str, Any]:
     services, language = context.services(), flask.g.language
-    account_level = services.accounts.account(session.account_id).level
-    visible = visible_claims(account_level.value, int(session.level))
-    held = services.held.of_subject(session.subject_id)
-    return [
-        {
-            "claim": row.claim,
-            "label": row.label[language],
-            "source": translate(SOURCES[_source_of(row, held).value]),
-            "sensitive": row.sensitive,
-            "waits_for": _waits_for(row, visible, account_level, held),
-        }
-        for claim in claims
-        if (row := DICTIONARY.get(claim)) is not None and claim not in IMPLIED
-    ]
+    account = services.accounts.find_of_subject(subject_id)
+    level = account.level if account is not None else AccountLevel.NONE
+    visible = visible_claims(level.value, int(session.level))
+    held = services.held.of_subject(subject_id)
+    return {
+        "claim": row.claim,
+        "label": row.label[language],
+        "source": translate(SOURCES[_source_of(row, held).value]),
+        "sensitive": row.sensitive,
+        "waits_for": _waits_for(row, visible, level, held),
+    }
 
 
 def _source_of(row: Attribute, held: dict[Source, Held]) -> Source:
