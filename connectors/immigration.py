@@ -39,5 +39,7 @@ IMMIGRATION = Service(
             "residence_card",
             members(number=text, kind=one_of("permanent", "temporary"), expiry=day),
         ),
+        "visa_status": Field("visa", members(kind=text, valid_to=day)),
+        "last_entry": Field("last_entry", members(date=day, gate=text)),
     },
 )

@@ -21,7 +21,7 @@ from accounts.applications import (
     EvidenceSource,
     Outcome,
 )
-from accounts.attributes import DICTIONARY, HeldAttributes, Source
+from accounts.attributes import HeldAttributes, Source
 from accounts.errors import IdentifierTakenError
 from accounts.levels import AccountLevel
 from accounts.mandates import Mandates, MandateType
@@ -48,6 +48,7 @@ from idp.applying.rules import (
     representatives_in,
     written,
 )
+from idp.oidc.readings import claims_of
 
 _LEASE = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(minutes=15)
@@ -163,11 +164,7 @@ class ApplicationOffice:
             return None
         found = self.applications.application(application_id)
         rules = RULES[found.kind]
-        claims = (
-            *(claim for claim, row in DICTIONARY.items() if rules.source in row.sources),
-            *rules.asked_besides,
-        )
-        claims = tuple(dict.fromkeys(claims))
+        claims = tuple(dict.fromkeys([*claims_of(rules.source), *rules.asked_besides]))
         is_organisation = rules.account is AccountKind.ORGANISATION
         entry = self.use_log.record(
             Use(
@@ -504,8 +501,9 @@ class ApplicationOffice:
             )
         else:
             self.accounts.set_level(account.id, rules.level, actor=actor, ground=reason)
-        kept = {claim: value for claim, value in values.items() if claim in DICTIONARY}
-        self.held.hold(subject_id, rules.source, kept)
+        asked = frozenset(claims_of(rules.source))
+        kept = {claim: value for claim, value in values.items() if claim in asked}
+        self.held.hold(subject_id, rules.source, kept, asked=asked)
         if found.kind is ApplicationKind.MINOR:
             self._give_to_guardian(found, subject_id)
         if found.kind is ApplicationKind.ORGANISATION:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from accounts import legal_clock
 from accounts.account import AccountKind
 from accounts.attributes import (
+    DERIVED,
     DICTIONARY,
     ORGANISATION_CLAIMS,
+    Attribute,
     Held,
     HeldAttributes,
     Source,
     best_value,
+    computed_value,
 )
 from accounts.levels import AccountLevel
 from accounts.schema import Clock
@@ -28,6 +32,8 @@ from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.subject import pairwise_sub
 
 _NAME_OF_ORGANISATION = ("organization_name",)
+WITHHELD = "vn_withheld"
+"""The claim of userinfo that says what was agreed to and could not be given, and which level it needs."""
 
 
 @dataclass(slots=True)
@@ -60,7 +66,12 @@ class Disclosure:
         payload: dict[str, Any] = {
             "sub": pairwise_sub(self.vault, relying_party.sector, grant.account_id)
         }
-        payload.update(self._permitted_values(grant, wanted))
+        asked = tuple(claim for claim in wanted if claim in relying_party.claims)
+        payload.update(self._permitted_values(grant, asked))
+        if channel is Channel.USERINFO:
+            withheld = withheld_claims(grant, asked)
+            if withheld:
+                payload[WITHHELD] = withheld
         if grant.acting_for is not None:
             payload["represents"] = self._represents(grant)
             self._log_organisation(grant, channel, tuple(payload))
@@ -150,7 +161,11 @@ class Disclosure:
         for claim in permitted:
             value = self._provided(grant, held, claim)
             if value is None:
-                value = best_value(held, claim)
+                value = (
+                    computed_value(held, claim, legal_clock.today(self.clock()))
+                    if claim in DERIVED
+                    else best_value(held, claim)
+                )
             if value is not None and value != "":
                 values[claim] = value
         return values
@@ -258,3 +273,19 @@ def visible_claims(account_level: str, authentication_level: int) -> frozenset[s
         for claim, row in DICTIONARY.items()
         if rank >= row.account_level.rank and authentication_level >= row.authentication_level
     )
+
+
+def withheld_claims(grant: Grant, wanted: tuple[str, ...]) -> dict[str, str]:
+    """Return the claims that she agreed to give and whose levels are above hers, each with what it
+    needs. Nothing is said of those that nobody holds, or that she declined.
+    """
+    visible = visible_claims(grant.account_level, grant.level)
+    rank = AccountLevel(grant.account_level).rank
+    missing = [claim for claim in wanted if claim not in visible and claim in grant.attributes]
+    return {claim: _needed(DICTIONARY[claim], rank) for claim in missing}
+
+
+def _needed(row: Attribute, rank: int) -> str:
+    if rank < row.account_level.rank:
+        return f"account-level-{row.account_level.value}"
+    return f"authentication-level-{row.authentication_level.value}"

@@ -10,7 +10,7 @@ from idp.web.citizen import home as citizen_home
 from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
 from idp.web.desk import queue as desk_queue
-from idp.web.protocol import authorize, discovery, logout, tokens
+from idp.web.protocol import attributes, authorize, discovery, logout, tokens
 from idp.web.sign_in import acting_for, activation, consent, front, passkey, password
 
 
@@ -21,6 +21,7 @@ def register(app: flask.Flask) -> None:
         authorize.blueprint,
         tokens.blueprint,
         discovery.blueprint,
+        attributes.blueprint,
         logout.blueprint,
         # For a person who signs in.
         front.blueprint,

@@ -9,15 +9,12 @@ import flask
 
 from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
 from connectors.cursor import Cursors
+from idp.oidc.readings import SOURCES_OF
 from idp.web import context, person, words
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("details", __name__)
 _SAVED = N_("Saved.")
-_SOURCES = {
-    Source.POPULATION: N_("National population database"),
-    Source.IMMIGRATION: N_("Immigration database"),
-}
 _TYPES = {
     "email": "email",
     "phone_number": "tel",
@@ -118,6 +115,7 @@ def _page(
 ) -> flask.Response:
     session = person.required()
     held = context.services().held.of_subject(session.subject_id)
+    kind = context.services().accounts.account(session.account_id).kind
     own = held[Source.SELF].values if Source.SELF in held else {}
     language = flask.g.language
     away = {
@@ -129,7 +127,7 @@ def _page(
         section="details",
         registers=[
             {
-                "source": translate(_SOURCES[source]),
+                "source": translate(words.SOURCES[source]),
                 "as_of": part.as_of,
                 "not_available_since": away.get(source.value),
                 "attributes": [
@@ -142,7 +140,7 @@ def _page(
                 ],
             }
             for source, part in held.items()
-            if source in _SOURCES
+            if source in SOURCES_OF[kind]
         ],
         own=[
             {
