@@ -36,6 +36,7 @@ _ACTIONS_ON_ORGANISATION = {
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
 _OTHER_LABELS = {
     "represents": N_("Whom you act for"),
+    "passport_mrz": N_("Machine-readable zone of the passport"),
 }
 # What `represents` tells of the organisation itself (eid.md 5.3).
 _REPRESENTED = ("organization_name", "tax_code")

@@ -169,3 +169,10 @@ def test_everybody_may_read_the_dictionary(world: World, language: str, words: s
     for claim in ("hi_card", "age_over_18", "face_template"):
         assert f"<code>{claim}</code>" in page.html
     assert words in page.text
+
+
+def test_the_dictionary_is_searched_without_marks(world: World) -> None:
+    page = world.browser().open("/attributes?q=the+bao+hiem")
+    assert "<code>hi_card</code>" in page.html
+    assert "<code>birthdate</code>" not in page.html
+    assert "Nothing fits" in world.browser().open("/attributes?q=<script>").text

@@ -6,6 +6,7 @@ from typing import Any
 import flask
 
 from accounts.attributes import CATALOGUE, Attribute, Shape
+from accounts.spelling import folded
 from idp.web import words
 from idp.web.language import N_, translate
 
@@ -43,11 +44,16 @@ _SHAPES = {
 
 @blueprint.get("/attributes")
 def dictionary() -> str:
-    """Show it."""
+    """Show it, or what of it fits the words looked for, written with or without marks."""
+    looked_for = flask.request.args.get("q", "")[:100]
     order = list(_SCOPES)
-    rows = sorted(CATALOGUE, key=lambda row: order.index(row.scope))
+    rows = sorted(
+        (row for row in CATALOGUE if _fits(row, looked_for)),
+        key=lambda row: order.index(row.scope),
+    )
     return flask.render_template(
         "protocol/attributes.html",
+        looked_for=looked_for,
         scopes=[
             {
                 "scope": scope,
@@ -57,6 +63,11 @@ def dictionary() -> str:
             for scope, group in groupby(rows, key=lambda row: row.scope)
         ],
     )
+
+
+def _fits(row: Attribute, looked_for: str) -> bool:
+    text = folded(" ".join((row.claim, row.scope, *row.label.values())))
+    return all(word in text for word in folded(looked_for).split())
 
 
 def _shown(row: Attribute) -> dict[str, Any]:
