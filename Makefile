@@ -3,7 +3,7 @@
 # (ARGS, PEER, UPGRADE, LOCK, PYTHON) reaches them through the environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check bench lock shape
+.PHONY: help setup demo demo-reset test check bench attributes lock shape
 
 help:            ## Show these commands
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -27,6 +27,9 @@ check: setup     ## Format, lint, types and import contracts
 
 bench: setup     ## Measure speed (make bench PEER=1 measures the yardstick too)
 	@.venv/bin/python -m bench.run $(if $(PEER),--peer) $(ARGS)
+
+attributes: setup ## Write docs/attributes.md again from the attribute dictionary
+	@.venv/bin/python -m deploy.attributes
 
 lock: setup      ## Write both lock files again (make lock UPGRADE=1 takes the newest packages)
 	@deploy/setup/lock.sh

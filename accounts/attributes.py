@@ -1,13 +1,10 @@
-"""The attribute dictionary, and the values held of a subject with their source and age.
+"""The values held of a subject with their source and age; what each claim is, says the dictionary.
 
-The dictionary is the single place that says what a claim is: its register, sensitivity, the least
-levels it needs and its plain name in both languages. The consent page, discovery and the disclosure
-gate all read it.
+The dictionary's names are here too, for everybody who works with both.
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+import unicodedata
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -23,156 +20,53 @@ from sqlalchemy import (
     update,
 )
 
-from accounts.levels import AccountLevel, AuthenticationLevel
+from accounts import legal_clock
+from accounts.dictionary import (
+    ALLOWED,
+    CATALOGUE,
+    DERIVED,
+    DICTIONARY,
+    EDITABLE,
+    IMPLIED,
+    LAW_LISTED,
+    ORGANISATION_CLAIMS,
+    SCOPES,
+    SENSITIVE,
+    Attribute,
+    Shape,
+    Source,
+    age_in,
+)
 from accounts.schema import Clock, UTCDateTime, metadata
 from accounts.vault import Vault
+
+__all__ = [
+    "ALLOWED",
+    "CATALOGUE",
+    "DERIVED",
+    "DICTIONARY",
+    "EDITABLE",
+    "IMPLIED",
+    "LAW_LISTED",
+    "ORGANISATION_CLAIMS",
+    "SCOPES",
+    "SENSITIVE",
+    "Attribute",
+    "Held",
+    "HeldAttributes",
+    "Shape",
+    "Source",
+    "Value",
+    "best_value",
+    "computed_value",
+    "held_attributes",
+    "is_of_age",
+]
 
 Value = Any
 """A JSON value: what a claim carries on the wire."""
 
-
-class Source(StrEnum):
-    """Where a value comes from: a register, the person's own word, or the provider itself."""
-
-    POPULATION = "population"
-    IMMIGRATION = "immigration"
-    ENTERPRISES = "enterprises"
-    IDENTITY_CARDS = "identity_cards"
-    SOCIAL_INSURANCE = "social_insurance"
-    OFFICIALS = "officials"
-    SELF = "self"
-    PROVIDER = "provider"
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """One row of the dictionary.
-
-    ``sources`` are those that may state it, best first. ``label`` maps a language to plain words.
-    """
-
-    claim: str
-    sources: tuple[Source, ...]
-    label: dict[str, str]
-    sensitive: bool = False
-    account_level: AccountLevel = AccountLevel.LEVEL_01
-    authentication_level: AuthenticationLevel = AuthenticationLevel.LEVEL_1
-    editable: bool = False
-
-
-_REGISTERS = (Source.POPULATION, Source.IMMIGRATION)
-_OWN = (Source.SELF,)
-
-
-def _own(claim: str, vi: str, en: str) -> Attribute:
-    return Attribute(claim, _OWN, {"vi": vi, "en": en}, editable=True)
-
-
-_ROWS = (
-    Attribute("name", _REGISTERS, {"vi": "Họ và tên", "en": "Full name"}),
-    Attribute("family_name", _REGISTERS, {"vi": "Họ", "en": "Family name"}),
-    Attribute("middle_name", _REGISTERS, {"vi": "Tên đệm", "en": "Middle name"}),
-    Attribute("given_name", _REGISTERS, {"vi": "Tên", "en": "Given name"}),
-    Attribute("birthdate", _REGISTERS, {"vi": "Ngày sinh", "en": "Date of birth"}),
-    Attribute("gender", _REGISTERS, {"vi": "Giới tính", "en": "Sex"}),
-    Attribute("nationalities", _REGISTERS, {"vi": "Quốc tịch", "en": "Nationality"}),
-    Attribute(
-        "vn_account_kind", (Source.PROVIDER,), {"vi": "Loại tài khoản", "en": "Kind of account"}
-    ),
-    Attribute(
-        "vn_account_level", (Source.PROVIDER,), {"vi": "Mức độ tài khoản", "en": "Account level"}
-    ),
-    Attribute(
-        "vn_pid",
-        (Source.POPULATION,),
-        {"vi": "Số định danh cá nhân", "en": "Personal identification number"},
-        account_level=AccountLevel.LEVEL_02,
-        authentication_level=AuthenticationLevel.LEVEL_2,
-    ),
-    Attribute(
-        "passport",
-        (Source.IMMIGRATION,),
-        {"vi": "Hộ chiếu", "en": "Passport"},
-        account_level=AccountLevel.LEVEL_02,
-        authentication_level=AuthenticationLevel.LEVEL_2,
-    ),
-    Attribute(
-        "residence_card",
-        (Source.IMMIGRATION,),
-        {"vi": "Thẻ cư trú", "en": "Residence card"},
-        account_level=AccountLevel.LEVEL_02,
-        authentication_level=AuthenticationLevel.LEVEL_2,
-    ),
-    Attribute(
-        "address",
-        (*_REGISTERS, Source.SELF),
-        {"vi": "Địa chỉ", "en": "Address"},
-    ),
-    _own("email", "Thư điện tử", "E-mail address"),
-    _own("email_verified", "Thư điện tử đã xác minh", "E-mail address is verified"),
-    _own("phone_number", "Số điện thoại", "Phone number"),
-    _own("phone_number_verified", "Số điện thoại đã xác minh", "Phone number is verified"),
-    _own("nickname", "Tên thường gọi", "Nickname"),
-    _own("preferred_username", "Tên hiển thị", "Preferred username"),
-    _own("profile", "Trang hồ sơ", "Profile page"),
-    _own("picture", "Ảnh đại diện", "Picture"),
-    _own("website", "Trang web", "Website"),
-    _own("zoneinfo", "Múi giờ", "Time zone"),
-    _own("locale", "Ngôn ngữ", "Language"),
-    Attribute(
-        "updated_at", (Source.PROVIDER,), {"vi": "Lần cập nhật cuối", "en": "Time of last update"}
-    ),
-    Attribute(
-        "organization_name",
-        (Source.ENTERPRISES,),
-        {"vi": "Tên tổ chức", "en": "Name of the organisation"},
-    ),
-    Attribute("tax_code", (Source.ENTERPRISES,), {"vi": "Mã số thuế", "en": "Tax code"}),
-)
-
-DICTIONARY: dict[str, Attribute] = {row.claim: row for row in _ROWS}
-
-SCOPES: dict[str, tuple[str, ...]] = {
-    "openid": (),
-    "offline_access": (),
-    "represent": (),
-    "name": ("name", "vn_account_kind", "vn_account_level"),
-    "birth": ("birthdate", "gender"),
-    "pid": ("vn_pid",),
-    "contact": ("email", "email_verified", "phone_number", "phone_number_verified"),
-    "residence": ("address",),
-    "foreigner": ("nationalities", "passport", "residence_card"),
-    "organization": ("organization_name", "tax_code"),
-    # OpenID Connect Core §5.4: what client libraries ask for by habit.
-    "profile": (
-        "name",
-        "family_name",
-        "given_name",
-        "middle_name",
-        "nickname",
-        "preferred_username",
-        "profile",
-        "picture",
-        "website",
-        "gender",
-        "birthdate",
-        "zoneinfo",
-        "locale",
-        "updated_at",
-    ),
-    "email": ("email", "email_verified"),
-    "address": ("address",),
-    "phone": ("phone_number", "phone_number_verified"),
-}
-"""Our small scopes and the standard ones, each with the claims it asks for."""
-
-IMPLIED = frozenset({"email_verified", "phone_number_verified"})
-"""Claims that only qualify another; people are told of that other one."""
-
-EDITABLE = tuple(row.claim for row in _ROWS if row.editable and not row.claim.endswith("_verified"))
-"""Attributes that no register knows: the person states them herself."""
-
-ORGANISATION_CLAIMS = frozenset(SCOPES["organization"])
+_OF_THIRD_PERSONS = ("name", "relation")
 
 
 held_attributes = Table(
@@ -185,11 +79,16 @@ held_attributes = Table(
 
 
 class Held(NamedTuple):
-    """The values one source stated of a subject, and when."""
+    """The values one source stated of a subject, and when.
+
+    ``asked`` are the claims it was asked for then: what is among them and not in ``values`` it does
+    not know, what is not among them nobody has asked it yet.
+    """
 
     source: Source
     as_of: datetime
     values: dict[str, Value]
+    asked: frozenset[str] = frozenset()
 
 
 _SOURCES = {source.value: source for source in Source}
@@ -227,19 +126,37 @@ class HeldAttributes:
         document = cast("dict[str, dict[str, Any]]", orjson.loads(plain))
         return {
             (source := _SOURCES[name]): Held(
-                source, datetime.fromtimestamp(part["as_of"], UTC), part["values"]
+                source,
+                datetime.fromtimestamp(part["as_of"], UTC),
+                part["values"],
+                frozenset(part.get("asked", ())),
             )
             for name, part in document.items()
         }
 
-    def hold(self, subject_id: str, source: Source, values: dict[str, Value]) -> None:
-        """Replace what is held from one source."""
+    def hold(
+        self,
+        subject_id: str,
+        source: Source,
+        values: dict[str, Value],
+        *,
+        asked: frozenset[str] = frozenset(),
+    ) -> None:
+        """Replace what is held from one source.
+
+        Names are kept composed (Unicode NFC); of third persons nothing is kept but name and relation.
+        """
         now = self._clock()
         held = self.of_subject(subject_id)
         known = bool(held)
-        held[source] = Held(source, now, values)
+        kept = {claim: _minimised(claim, _composed(value)) for claim, value in values.items()}
+        held[source] = Held(source, now, kept, asked)
         document = {
-            part.source.value: {"as_of": int(part.as_of.timestamp()), "values": part.values}
+            part.source.value: {
+                "as_of": int(part.as_of.timestamp()),
+                "values": part.values,
+                **({"asked": sorted(part.asked)} if part.asked else {}),
+            }
             for part in held.values()
         }
         sealed = self._vault.seal(
@@ -262,8 +179,55 @@ class HeldAttributes:
 
 def best_value(held: dict[Source, Held], claim: str) -> Value | None:
     """Return the claim's value from the best source that states it, or None."""
-    for source in DICTIONARY[claim].sources:
+    row = DICTIONARY[claim]
+    for source in row.sources:
         part = held.get(source)
-        if part is not None and part.values.get(claim) is not None:
-            return part.values[claim]
+        if part is not None and (value := part.values.get(row.stated_as)) is not None:
+            return value
     return None
+
+
+def is_of_age(years: int, birthdate: Value, today: date) -> bool | None:
+    """Return whether somebody is so many years old; None where the date does not tell.
+
+    Of some people only the year of birth is known; then the year in which she reaches the age is the
+    one in which nothing can be said.
+    """
+    text = str(birthdate)
+    if len(text) == len("YYYY") and text.isdigit():
+        reached = int(text) + years
+        return None if reached == today.year else reached < today.year
+    try:
+        return legal_clock.age(date.fromisoformat(text), today) >= years
+    except ValueError:
+        return None
+
+
+def computed_value(held: dict[Source, Held], claim: str, today: date) -> Value | None:
+    """Return the value of a claim that is computed of another one; None where nothing can be said."""
+    years, value = age_in(claim), best_value(held, claim)
+    return None if years is None or value is None else is_of_age(years, value, today)
+
+
+def _minimised(claim: str, value: Value) -> Value:
+    """Leave of other people their name and relation only."""
+    row = DICTIONARY.get(claim)
+    if row is None or not row.third_persons:
+        return value
+    people = value if isinstance(value, list) else [value]
+    return [
+        {member: one[member] for member in _OF_THIRD_PERSONS if one.get(member)}
+        for one in people
+        if isinstance(one, dict)
+    ]
+
+
+def _composed(value: Value) -> Value:
+    """Return the value with every text in Unicode's composed form (NFC)."""
+    if isinstance(value, str):
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
+    if isinstance(value, list):
+        return [_composed(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _composed(inner) for name, inner in value.items()}
+    return value

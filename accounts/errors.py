@@ -65,6 +65,18 @@ class BadIdentifierError(AccountsError):
     code = "bad-identifier"
 
 
+class BadPhoneError(AccountsError):
+    """The text cannot be a phone number."""
+
+    code = "bad-phone"
+
+
+class BadMrzError(AccountsError):
+    """A machine-readable zone has another shape than ICAO Doc 9303's, or a wrong check digit."""
+
+    code = "bad-mrz"
+
+
 class SealBrokenError(Exception):
     """Sealed bytes cannot be opened: wrong key, wrong place, or altered.
 

@@ -4,7 +4,7 @@ from accounts.attributes import Source
 from accounts.subject import IdentifierType, canonical
 from connectors.protocol import Query
 from connectors.remote import Service
-from connectors.wire import Field, address, day, members, one_of, sex, text, texts
+from connectors.wire import Field, address, day, members, one_of, sex, text, texts, zone
 
 
 def _by_passport(query: Query) -> dict[str, str]:
@@ -33,11 +33,13 @@ IMMIGRATION = Service(
         "nationalities": Field("nationalities", texts),
         "address": Field("residence", address),
         "passport": Field("travel_document", members(country=text, number=text, expiry=day)),
-        "passport_mrz": Field("mrz", texts),
+        "passport_mrz": Field("mrz", zone),
         "foreigner_id": Field("foreigner_number", text),
         "residence_card": Field(
             "residence_card",
             members(number=text, kind=one_of("permanent", "temporary"), expiry=day),
         ),
+        "visa_status": Field("visa", members(kind=text, valid_to=day)),
+        "last_entry": Field("last_entry", members(date=day, gate=text)),
     },
 )

@@ -3,7 +3,7 @@
 from accounts.attributes import Source
 from accounts.subject import IdentifierType
 from connectors.remote import Service, person_by_number
-from connectors.wire import Field, day, members, text
+from connectors.wire import Field, day, listed, members, text
 
 OFFICIALS = Service(
     source=Source.OFFICIALS,
@@ -16,5 +16,8 @@ OFFICIALS = Service(
         "civil_servant": Field(
             "service", members(agency=text, position=text, rank=text, since=day)
         ),
+        "cs_qualifications": Field("qualifications", listed(members(degree=text, school=text))),
+        "cs_assessment": Field("assessments", listed(members(year=text, rating=text))),
+        "cs_discipline": Field("discipline", listed(members(year=text, measure=text))),
     },
 )

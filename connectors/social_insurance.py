@@ -3,7 +3,7 @@
 from accounts.attributes import Source
 from accounts.subject import IdentifierType
 from connectors.remote import Service, person_by_number
-from connectors.wire import Field, day, members, one_of, text
+from connectors.wire import Field, day, listed, members, one_of, text
 
 SOCIAL_INSURANCE = Service(
     source=Source.SOCIAL_INSURANCE,
@@ -19,5 +19,10 @@ SOCIAL_INSURANCE = Service(
             "health_card",
             members(number=text, valid_from=day, valid_to=day, facility=text),
         ),
+        "si_employer": Field("employer", text),
+        "si_contribution_history": Field(
+            "contributions", listed(members(**{"from": day, "to": day, "employer": text}))
+        ),
+        "pension_status": Field("pension", one_of("none", "receiving", "suspended")),
     },
 )

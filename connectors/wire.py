@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from accounts import mrz
+from accounts.errors import BadMrzError
+
 Reader = Callable[[Any], Any]
 _LONGEST_TEXT = 500
 _SEXES = {"M": "male", "F": "female"}
@@ -86,6 +89,16 @@ def listed(reader: Reader) -> Reader:
         return [reader(item) for item in value]
 
     return read
+
+
+def zone(value: Any) -> list[str]:
+    """Read the lines of a machine-readable zone whose check digits are right."""
+    lines = texts(value)
+    try:
+        mrz.read(lines)
+    except BadMrzError as error:
+        raise ValueError("not a machine-readable zone") from error
+    return lines
 
 
 _ADDRESS = members(line=text, commune=text, commune_code=text, province=text, province_code=text)

@@ -13,13 +13,16 @@ Words = dict[str, str]
 
 @dataclass(frozen=True)
 class Purpose:
-    """Why data is used. ``lasts`` is how long a consent given for it stands."""
+    """Why data is used. ``lasts`` is how long a consent given for it stands; ``law_listed`` purposes
+    are those of bodies that may ask for personal numbers (Decree 70/2024/ND-CP Art. 9).
+    """
 
     code: str
     version: int
     title: Words
     details: Words
     lasts: timedelta
+    law_listed: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ _PURPOSES = (
             "need not state again what the State already knows.",
         },
         _YEAR,
+        law_listed=True,
     ),
     Purpose(
         "banking",
@@ -55,6 +59,7 @@ _PURPOSES = (
             "en": "The bank identifies its customer as the anti-money-laundering law requires.",
         },
         _YEAR,
+        law_listed=True,
     ),
     Purpose(
         "healthcare",

@@ -190,7 +190,9 @@ def _change_number(services: Services, subject_id: str, event: Event, actor: Act
         return
     held = services.held.of_subject(subject_id).get(Source.POPULATION)
     if held is not None and "vn_pid" in held.values:
-        services.held.hold(subject_id, Source.POPULATION, {**held.values, "vn_pid": new})
+        services.held.hold(
+            subject_id, Source.POPULATION, {**held.values, "vn_pid": new}, asked=held.asked
+        )
 
 
 def _change_representatives(

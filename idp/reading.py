@@ -14,7 +14,7 @@ from connectors.protocol import Answer, Record, Unavailable
 from idp import audit
 from idp.oidc import wire
 from idp.oidc.provider import Provider
-from idp.oidc.readings import ReadingDueError
+from idp.oidc.readings import ReadingDueError, claims_of
 from idp.services import Installation
 
 _MOST_READINGS = 3
@@ -99,7 +99,8 @@ def _read(
         row = select(held_attributes.c.sealed).where(held_attributes.c.subject_id == due.subject_id)
         held.adopt(due.subject_id, db.execute(row.with_for_update()).scalar())
         if isinstance(found, Record):
-            held.hold(due.subject_id, source, found.values)
+            asked = frozenset(claims_of(source, due.wanted))
+            held.hold(due.subject_id, source, found.values, asked=asked)
         elif source not in held.of_subject(due.subject_id):
             # That the register knows nothing of her is an answer too, and as good for a day.
             held.hold(due.subject_id, source, {})

@@ -17,9 +17,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from accounts.account import Account, AccountKind
 from accounts.attributes import EDITABLE, Source
 from accounts.authenticators import cose_key, decoded
-from accounts.errors import AccountsError
+from accounts.errors import AccountsError, BadPhoneError
 from accounts.levels import AccountLevel
 from accounts.mandates import MandateType
+from accounts.phone import e164
 from accounts.subject import IdentifierType, SubjectKind, check_tax_code
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use
 from idp.oidc.relying_parties import RegistrationError
@@ -39,7 +40,17 @@ def _iso_date(text: str) -> str:
 
 
 IsoDate = Annotated[str, AfterValidator(_iso_date)]
+
+
+def _phone(text: str) -> str:
+    try:
+        return e164(text)
+    except BadPhoneError as error:
+        raise ValueError("is no phone number, like +84912345678 or 0912345678") from error
+
+
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+Phone = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
 
 
 class _Strict(BaseModel):
@@ -92,7 +103,7 @@ class _SeedPerson(_Strict):
     address: dict[str, str] | None = None
     email: Text | None = None
     email_verified: bool | None = None
-    phone_number: Text | None = None
+    phone_number: Phone | None = None
     phone_number_verified: bool | None = None
     claims: dict[str, str] = {}
     passkeys: list[_SeedPasskey] = []

@@ -4,13 +4,13 @@ Name, birth date and number must all agree (Decree 70/2024 Art. 10), and only th
 come back.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from accounts.attributes import Source
+from connectors.simulation import particulars
 from connectors.simulation.geography import residence
 from connectors.simulation.store import name_key
 
@@ -57,7 +57,9 @@ def _population(db: sqlite3.Connection, asked: Mapping[str, Any]) -> Found | Non
     if row is None:
         return None
     names = row["name"].split()
+    drawn = particulars.FIELDS.intersection(asked["fields"])
     return {
+        **(particulars.of_person(db, row) if drawn else {}),
         "personal_number": row["number"],
         "full_name": row["name"],
         "surname": names[0],
@@ -68,9 +70,6 @@ def _population(db: sqlite3.Connection, asked: Mapping[str, Any]) -> Found | Non
         "nationalities": ["VNM"],
         "permanent_residence": residence(row["province"], row["commune"], row["line"]),
         "marital_status": row["marital"],
-        "parents": [number for number in (row["father"], row["mother"]) if number],
-        "spouse": row["spouse"],
-        "children": json.loads(row["children"]),
         "death_date": row["died"],
     }
 
@@ -97,6 +96,7 @@ def _immigration(db: sqlite3.Connection, asked: Mapping[str, Any]) -> Found | No
     if row is None or not _agrees(row, asked):
         return None
     return {
+        **particulars.of_foreigner(row, _today()),
         "passport": row["passport"],
         "full_name": row["name"],
         "surname": row["surname"],
@@ -151,6 +151,7 @@ def _social_insurance(db: sqlite3.Connection, asked: Mapping[str, Any]) -> Found
     if row is None:
         return None
     return {
+        **particulars.of_insured(row, _today()),
         "insurance_number": row["insurance_number"],
         "status": row["status"],
         "health_card": {
@@ -165,10 +166,17 @@ def _officials(db: sqlite3.Connection, asked: Mapping[str, Any]) -> Found | None
     if _person(db, asked) is None:
         return None
     row = db.execute(
-        "SELECT agency, position, rank, since FROM official WHERE number = ?",
+        "SELECT * FROM official WHERE number = ?",
         (asked["personal_number"],),
     ).fetchone()
-    return None if row is None else {"service": dict(row)}
+    if row is None:
+        return None
+    service = {name: row[name] for name in ("agency", "position", "rank", "since")}
+    return {"service": service, **particulars.of_official(row, _today())}
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 _REGISTERS: dict[

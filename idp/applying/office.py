@@ -21,12 +21,14 @@ from accounts.applications import (
     EvidenceSource,
     Outcome,
 )
-from accounts.attributes import DICTIONARY, HeldAttributes, Source
+from accounts.attributes import HeldAttributes, Source
 from accounts.errors import IdentifierTakenError
 from accounts.levels import AccountLevel
 from accounts.mandates import Mandates, MandateType
 from accounts.officers import Officer
+from accounts.personal_number import Doubt, doubts
 from accounts.schema import Clock
+from accounts.spelling import composed
 from accounts.subject import IdentifierType, SubjectKind, Subjects
 from connectors.protocol import Answer as RegisterAnswer
 from connectors.protocol import NotFound, Query, Record
@@ -48,6 +50,7 @@ from idp.applying.rules import (
     representatives_in,
     written,
 )
+from idp.oidc.readings import claims_of
 
 _LEASE = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(minutes=15)
@@ -82,12 +85,13 @@ class RegisterQuestion:
 
 @dataclass(frozen=True)
 class Assessment:
-    """Where an application stands in the eyes of the law."""
+    """Where an application stands in the eyes of the law. ``doubts`` warn an officer, no more."""
 
     awaited: tuple[Awaited, ...]
     obstacles: tuple[Obstacle, ...]
     evidence: tuple[Evidence, ...]
     agreements: tuple[Agreement, ...]
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def can_be_issued(self) -> bool:
@@ -135,6 +139,7 @@ class ApplicationOffice:
         """
         rules = RULES[kind]
         today = legal_clock.today(self.clock())
+        stated = {field: composed(text) for field, text in stated.items()}
         faults = faults_in(kind, stated, today)
         if faults:
             raise BadApplicationError(**faults)
@@ -163,11 +168,7 @@ class ApplicationOffice:
             return None
         found = self.applications.application(application_id)
         rules = RULES[found.kind]
-        claims = (
-            *(claim for claim, row in DICTIONARY.items() if rules.source in row.sources),
-            *rules.asked_besides,
-        )
-        claims = tuple(dict.fromkeys(claims))
+        claims = tuple(dict.fromkeys([*claims_of(rules.source), *rules.asked_besides]))
         is_organisation = rules.account is AccountKind.ORGANISATION
         entry = self.use_log.record(
             Use(
@@ -224,7 +225,7 @@ class ApplicationOffice:
         awaited = tuple(_awaited(found, values, said, evidence, agreements, self._tie_is_stated))
         if found.state.is_open and assessed.is_stale(self.clock()):
             awaited = (Awaited.REGISTER, *awaited)
-        return Assessment(awaited, obstacles, evidence, agreements)
+        return Assessment(awaited, obstacles, evidence, agreements, _doubts(found, values))
 
     def renew(self, application_id: str) -> bool:
         """Have the register asked again if its word has grown old; True when it is to be asked."""
@@ -504,8 +505,9 @@ class ApplicationOffice:
             )
         else:
             self.accounts.set_level(account.id, rules.level, actor=actor, ground=reason)
-        kept = {claim: value for claim, value in values.items() if claim in DICTIONARY}
-        self.held.hold(subject_id, rules.source, kept)
+        asked = frozenset(claims_of(rules.source))
+        kept = {claim: value for claim, value in values.items() if claim in asked}
+        self.held.hold(subject_id, rules.source, kept, asked=asked)
         if found.kind is ApplicationKind.MINOR:
             self._give_to_guardian(found, subject_id, values)
         if found.kind is ApplicationKind.ORGANISATION:
@@ -547,6 +549,16 @@ class ApplicationOffice:
     def _is_level_02(self, subject_id: str | None) -> bool:
         known = self.accounts.find_of_subject(subject_id) if subject_id else None
         return known is not None and known.is_open and known.level is AccountLevel.LEVEL_02
+
+
+def _doubts(found: Application, values: dict[str, Any] | None) -> tuple[Doubt, ...]:
+    """Return what in the personal number does not fit; it stands against nothing (Decree 70/2024)."""
+    told = found.stated | (values or {})
+    return doubts(
+        found.stated.get("personal_number", ""),
+        str(told.get("birthdate", "")),
+        str(told.get("gender", "")),
+    )
 
 
 def _awaited(

@@ -127,6 +127,7 @@ RULES = {
         LEVEL_02_AGE,
         by_holder=False,
         visit=True,
+        asked_besides=("passport_mrz",),
     ),
     ApplicationKind.MINOR: Rules(
         Source.POPULATION,

@@ -69,7 +69,7 @@ def _own_word(role: Role, serial: int) -> dict[str, Any]:
         "account_level": "02",
         "login": role.login,
         "email": f"{role.login}@example.vn",
-        # No operator of Vietnam has numbers that begin with 00.
-        "phone_number": f"+84009999{serial:03}",
+        # Numbers that are kept for fiction (Ofcom); Viet Nam keeps none.
+        "phone_number": f"+447700900{serial:03}",
         "claims": {"zoneinfo": "Asia/Ho_Chi_Minh"},
     }

@@ -10,12 +10,15 @@ from typing import Any
 from accounts import legal_clock
 from accounts.account import Account, AccountKind, Accounts
 from accounts.attributes import (
+    DERIVED,
     DICTIONARY,
     ORGANISATION_CLAIMS,
+    Attribute,
     Held,
     HeldAttributes,
     Source,
     best_value,
+    computed_value,
 )
 from accounts.levels import AccountLevel
 from accounts.mandates import FOR_PEOPLE, Mandate, Mandates, MandateType
@@ -30,6 +33,8 @@ from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.subject import pairwise_sub
 
 _NAME_OF_ORGANISATION = ("organization_name",)
+WITHHELD = "vn_withheld"
+"""The claim of userinfo that says what was agreed to and could not be given, and which level it needs."""
 _OF_WHO_ACTS = frozenset({"name", "vn_account_kind", "vn_account_level", "updated_at"})
 _NO_REGISTER_OF_PEOPLE = frozenset({Source.SELF, Source.PROVIDER, Source.ENTERPRISES})
 _OWN_SECRETS_FROM = 7
@@ -68,20 +73,24 @@ class Disclosure:
         payload: dict[str, Any] = {
             "sub": pairwise_sub(self.vault, relying_party.sector, grant.account_id)
         }
+        asked = tuple(claim for claim in wanted if claim in relying_party.claims)
+        about_her = asked
         mandate = self.mandates.find(grant.mandate_id) if grant.mandate_id else None
         if mandate is None:
-            payload.update(self._permitted_values(grant, wanted))
+            payload.update(self._permitted_values(grant, asked))
         elif mandate.type in FOR_PEOPLE:
-            about_her = tuple(claim for claim in wanted if is_told_of_who_acts(claim))
+            about_her = tuple(claim for claim in asked if is_told_of_who_acts(claim))
             payload.update(self._permitted_values(grant, about_her))
-            told = self._of_represented(grant, mandate, wanted)
+            told = self._of_represented(grant, mandate, asked)
             payload["represents"] = self._represents_person(grant, mandate, relying_party) | told
             self._log_principal(grant, channel, tuple(told) or ("sub",), SubjectRole.REPRESENTED)
         else:
-            payload.update(self._permitted_values(grant, wanted))
+            payload.update(self._permitted_values(grant, asked))
             payload["represents"] = self._represents(grant, mandate)
             about = ORGANISATION_CLAIMS.union({"represents"}).intersection(payload)
             self._log_principal(grant, channel, tuple(about), SubjectRole.ORGANISATION)
+        if channel is Channel.USERINFO and (withheld := withheld_claims(grant, about_her)):
+            payload[WITHHELD] = withheld
         self._log(grant, channel, tuple(payload))
         return payload
 
@@ -171,10 +180,15 @@ class Disclosure:
         for claim in permitted:
             value = self._provided(grant, held, claim)
             if value is None:
-                value = best_value(held, claim)
+                value = self._stated(held, claim)
             if value is not None and value != "":
                 values[claim] = value
         return values
+
+    def _stated(self, held: dict[Source, Held], claim: str) -> object:
+        if claim in DERIVED:
+            return computed_value(held, claim, legal_clock.today(self.clock()))
+        return best_value(held, claim)
 
     def _provided(self, grant: Grant, held: dict[Source, Held], claim: str) -> object:
         match claim:
@@ -257,7 +271,7 @@ class Disclosure:
         known: dict[Source, Held] = {
             source: part for source, part in held.items() if source is not Source.SELF
         }
-        values = {claim: best_value(known, claim) for claim in permitted}
+        values = {claim: self._stated(known, claim) for claim in permitted}
         return {
             claim: value for claim, value in values.items() if value is not None and value != ""
         }
@@ -356,3 +370,19 @@ def visible_claims(account_level: str, authentication_level: int) -> frozenset[s
         for claim, row in DICTIONARY.items()
         if rank >= row.account_level.rank and authentication_level >= row.authentication_level
     )
+
+
+def withheld_claims(grant: Grant, wanted: tuple[str, ...]) -> dict[str, str]:
+    """Return the claims that she agreed to give and whose levels are above hers, each with what it
+    needs. Nothing is said of those that nobody holds, or that she declined.
+    """
+    visible = visible_claims(grant.account_level, grant.level)
+    rank = AccountLevel(grant.account_level).rank
+    missing = [claim for claim in wanted if claim not in visible and claim in grant.attributes]
+    return {claim: _needed(DICTIONARY[claim], rank) for claim in missing}
+
+
+def _needed(row: Attribute, rank: int) -> str:
+    if rank < row.account_level.rank:
+        return f"account-level-{row.account_level.value}"
+    return f"authentication-level-{row.authentication_level.value}"

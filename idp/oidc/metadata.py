@@ -21,6 +21,7 @@ _PROTOCOL_CLAIMS = (
     "at_hash",
     "sid",
     "represents",
+    "vn_withheld",
 )
 
 

@@ -76,21 +76,25 @@ class Readings:
         self, subject_id: str, kind: str, held: Mapping[Source, Held], wanted: Iterable[str]
     ) -> tuple[Source, ...]:
         """Return the sources to read before these claims are released: those that state one of
-        them, know the subject, were last read too long ago, and are not known to be down.
+        them, know the subject, were last read too long ago or never asked for one of these, and are
+        not known to be down.
         """
         if not self._registers:
             return ()
-        stating = {source for claim in wanted for source in DICTIONARY[claim].sources}
+        rows = [DICTIONARY[claim] for claim in wanted]
         now = self._clock()
-        return tuple(
-            source
-            for source in SOURCES_OF[AccountKind(kind)]
-            if source in stating
-            and source in self._registers
-            and not self._registers[source].rests
-            and (source not in held or now - held[source].as_of > STALE_AFTER)
-            and not self._asked_lately(subject_id, source, now)
-        )
+        due = []
+        for source in SOURCES_OF[AccountKind(kind)]:
+            stated = {row.stated_as for row in rows if source in row.sources}
+            if (
+                stated
+                and source in self._registers
+                and not self._registers[source].rests
+                and _is_due(held.get(source), stated, now)
+                and not self._asked_lately(subject_id, source, now)
+            ):
+                due.append(source)
+        return tuple(due)
 
     def note(self, subject_id: str, source: Source) -> None:
         """Remember that a register was asked about somebody."""
@@ -107,10 +111,20 @@ class Readings:
 
 
 def claims_of(source: Source, wanted: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return what is asked of a source: its plain claims, and sensitive ones only when wanted."""
+    """Return what is asked of a source: its plain claims; sensitive ones, those about other people
+    and those that need authentication level 3 only when wanted.
+    """
     chosen = frozenset(wanted)
     return tuple(
         claim
         for claim, row in DICTIONARY.items()
-        if source in row.sources and (not row.sensitive or claim in chosen)
+        if source in row.sources
+        and row.derived_from is None
+        and (not row.on_demand or claim in chosen)
     )
+
+
+def _is_due(held: Held | None, stated: set[str], now: datetime) -> bool:
+    if held is None or now - held.as_of > STALE_AFTER:
+        return True
+    return any(claim not in held.asked and held.values.get(claim) is None for claim in stated)

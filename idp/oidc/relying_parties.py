@@ -11,13 +11,14 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import jwt
 from sqlalchemy import JSON, Column, Connection, Engine, String, Table, insert, select, update
 
-from accounts.attributes import SCOPES
+from accounts.attributes import ALLOWED, LAW_LISTED, SCOPES
 from accounts.schema import Clock, UTCDateTime, metadata
 from consent.purposes import PURPOSES
 from idp.database import for_reading
@@ -83,8 +84,11 @@ class RelyingParty:
 
     @property
     def claims(self) -> frozenset[str]:
-        """Every claim that the registered scopes may ask for."""
-        return frozenset(claim for scope in self.scopes for claim in SCOPES[scope])
+        """Every claim that the registered scopes may ask for.
+
+        Some only by bodies that Decree 70/2024 Art. 9 lists, which is known by the purpose.
+        """
+        return _claims_of(self.scopes, self.purpose)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Compare by simple string comparison (RFC 9700 §2.1); only a native app's loopback port
@@ -115,6 +119,12 @@ class RelyingParty:
     def check_secret(self, secret: str) -> bool:
         """Compare in constant time. Secrets are long and random, so one plain hash suffices."""
         return hmac.compare_digest(self.secret_hash or _NO_SECRET, _hash(secret))
+
+
+@lru_cache(maxsize=4096)
+def _claims_of(scopes: frozenset[str], purpose: str) -> frozenset[str]:
+    allowed = frozenset(claim for scope in scopes for claim in ALLOWED[scope])
+    return allowed if PURPOSES[purpose].law_listed else allowed - LAW_LISTED
 
 
 _NO_SECRET = "0" * 64
@@ -330,6 +340,7 @@ def _check_values(members: dict[str, Any]) -> None:
         raise RegistrationError("scope", "must contain openid")
     if members["purpose"] not in PURPOSES:
         raise RegistrationError("purpose", f"must be one of {', '.join(sorted(PURPOSES))}")
+    _check_listing(members["scope"].split(), members["purpose"])
     if members["id_token_signed_response_alg"] not in ALGORITHMS:
         raise RegistrationError(
             "id_token_signed_response_alg", f"must be one of {', '.join(ALGORITHMS)}"
@@ -340,6 +351,18 @@ def _check_values(members: dict[str, Any]) -> None:
         raise RegistrationError("response_types", "must be code")
     if members.get("application_type", "web") not in {"web", "native"}:
         raise RegistrationError("application_type", "must be web or native")
+
+
+def _check_listing(scopes: list[str], purpose: str) -> None:
+    if PURPOSES[purpose].law_listed:
+        return
+    for scope in scopes:
+        if LAW_LISTED.intersection(SCOPES[scope]):
+            raise RegistrationError(
+                "scope",
+                f"{scope} is for bodies that Decree 70/2024/ND-CP Art. 9 lists; "
+                f"the purpose {purpose} is none of theirs",
+            )
 
 
 def _check_authentication(members: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from accounts.attributes import SCOPES
+from accounts.attributes import SCOPES, SENSITIVE
 from accounts.schema import Clock
 from idp.keys import KeyRing
 from idp.oidc import wire
@@ -51,17 +51,22 @@ class AuthorizationRequest:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Attributes that come with the scopes or are essential: they are given as a whole."""
+        """Attributes that come with the scopes or are essential: they are given as a whole.
+
+        Sensitive ones never do: each needs an agreement of its own (Law 91/2025/QH15 Art. 9).
+        """
         by_scope = [claim for scope in self.scope for claim in SCOPES[scope]]
         essential = [claim for claim, is_essential in self._claims() if is_essential]
-        return tuple(dict.fromkeys([*by_scope, *essential]))
+        whole = dict.fromkeys([*by_scope, *essential])
+        return tuple(claim for claim in whole if claim not in SENSITIVE)
 
     @property
     def optional(self) -> tuple[str, ...]:
-        """Attributes asked for voluntarily: each is the person's own choice."""
+        """Attributes asked for voluntarily, and all sensitive ones: each is the person's own choice."""
         required = set(self.required)
-        asked = [claim for claim, _ in self._claims() if claim not in required]
-        return tuple(dict.fromkeys(asked))
+        by_scope = [claim for scope in self.scope for claim in SCOPES[scope]]
+        asked = [*by_scope, *(claim for claim, _ in self._claims())]
+        return tuple(dict.fromkeys(claim for claim in asked if claim not in required))
 
     @property
     def userinfo(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from idp.web.citizen import mandates as citizen_mandates
 from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
 from idp.web.desk import queue as desk_queue
-from idp.web.protocol import authorize, discovery, logout, tokens
+from idp.web.protocol import attributes, authorize, discovery, logout, tokens
 from idp.web.sign_in import (
     acting_for,
     activation,
@@ -30,6 +30,7 @@ def register(app: flask.Flask) -> None:
         authorize.blueprint,
         tokens.blueprint,
         discovery.blueprint,
+        attributes.blueprint,
         logout.blueprint,
         # For a person who signs in.
         front.blueprint,

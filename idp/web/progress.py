@@ -9,6 +9,7 @@ import flask
 from accounts.applications import Answer, Application, ApplicationKind, ApplicationState
 from accounts.attributes import DICTIONARY
 from accounts.legal_clock import working_days_between
+from accounts.personal_number import Doubt
 from idp.applying.rules import Awaited, Obstacle
 from idp.web import context, errors, words
 from idp.web.language import N_, translate
@@ -45,6 +46,10 @@ OBSTACLES = {
     Obstacle.GUARDIAN_FIRST: N_("Below 14 years of age: a parent or guardian applies first."),
     Obstacle.APPLICANT_BARRED: N_("The applicant's own account of level 02 is not open any more."),
 }
+DOUBTS = {
+    Doubt.YEAR: N_("The number's digits tell another year of birth."),
+    Doubt.SEX: N_("The number's digits tell another sex."),
+}
 ANSWERS = {
     Answer.ASKED: ("blue", N_("Asked")),
     Answer.AGREED: ("green", N_("Agreed")),
@@ -69,6 +74,7 @@ OF_OTHERS = {
     "parents": N_("Parents"),
     "legal_representative": N_("Representative or guardian"),
 }
+_MRZ = N_("Machine-readable zone of the passport")
 _FAULTS = {
     "missing": N_("Fill this in"),
     "impossible": N_("This cannot be right; compare it with the paper"),
@@ -143,6 +149,8 @@ def label_of(claim: str) -> str:
     row = DICTIONARY.get(claim)
     if row is not None:
         return row.label[flask.g.language]
+    if claim == "passport_mrz":
+        return translate(_MRZ)
     return translate(OF_OTHERS[claim]) if claim in OF_OTHERS else claim.replace("_", " ")
 
 

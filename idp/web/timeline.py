@@ -9,6 +9,7 @@ import flask
 from accounts.attributes import DICTIONARY, IMPLIED
 from consent.data_use import PROVIDER, Channel, Outcome, SubjectRole, UseEntry
 from consent.purposes import LEGAL_BASES, PURPOSES
+from idp.oidc.disclosure import WITHHELD
 from idp.services import BRAND
 from idp.web import context, person
 from idp.web.language import N_, TIME_ZONE, translate
@@ -51,15 +52,13 @@ _ACTIONS_ON_REPRESENTED = {
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
 _OTHER_LABELS = {
     "represents": N_("Whom you act for"),
-    "organization_legal_reps": N_("Legal representatives"),
     "organization_joint": N_("Whether they represent only together"),
-    "parents": N_("Parents"),
-    "legal_representative": N_("Representative or guardian"),
+    "passport_mrz": N_("Machine-readable zone of the passport"),
 }
 # What `represents` tells of the organisation itself (eid.md 5.3).
 _REPRESENTED = ("organization_name", "tax_code")
 # Told by the entry itself: that somebody was recognised, not what was read of her.
-_UNTOLD = frozenset({"sub"}) | IMPLIED
+_UNTOLD = frozenset({"sub", WITHHELD}) | IMPLIED
 
 
 def agency(client_id: str) -> str:

@@ -11,8 +11,19 @@ from accounts.account import (
     EventKind,
     LockReason,
 )
+from accounts.attributes import Source
 from idp.web.language import N_, show_country, show_date, translate
 
+SOURCES = {
+    Source.POPULATION: N_("National population database"),
+    Source.IMMIGRATION: N_("Immigration database"),
+    Source.ENTERPRISES: N_("Business registration database"),
+    Source.IDENTITY_CARDS: N_("Identity-card database"),
+    Source.SOCIAL_INSURANCE: N_("Social-insurance database"),
+    Source.OFFICIALS: N_("Database of officials"),
+    Source.SELF: N_("The person's own word"),
+    Source.PROVIDER: "Sen ID",
+}
 ACCOUNT_KINDS = {
     AccountKind.CITIZEN: N_("Citizen"),
     AccountKind.FOREIGNER: N_("Foreigner"),
@@ -56,7 +67,46 @@ ACTORS = {
     ActorKind.PROVIDER: "Sen ID",
 }
 _SEXES = {"male": N_("Male"), "female": N_("Female")}
+_YES, _NO = N_("Yes"), N_("No")
+_CODES: dict[str, dict[str, str]] = {
+    "gender": _SEXES,
+    "marital_status": {
+        "single": N_("Single"),
+        "married": N_("Married"),
+        "divorced": N_("Divorced"),
+        "widowed": N_("Widowed"),
+    },
+    "relation": {
+        "father": N_("Father"),
+        "mother": N_("Mother"),
+        "spouse": N_("Husband or wife"),
+        "child": N_("Child"),
+        "guardian": N_("Guardian"),
+        "head": N_("Head of the household"),
+        "member": N_("Member of the household"),
+    },
+    "state": {
+        "valid": N_("Valid"),
+        "expired": N_("Expired"),
+        "withdrawn": N_("Withdrawn"),
+    },
+    "kind": {
+        "permanent": N_("Permanent"),
+        "temporary": N_("Temporary"),
+    },
+    "si_status": {
+        "contributing": N_("Paying contributions"),
+        "paused": N_("Contributions paused"),
+        "pension": N_("Receiving a pension"),
+        "health-only": N_("Health insurance only"),
+    },
+}
+"""Codes in words, by the claim or member in which they stand."""
 _VALID_UNTIL = N_("valid until %(date)s")
+
+
+_ENDS = frozenset({"expiry", "valid_to"})
+_DAYS = _ENDS | {"birthdate", "issue", "since", "organization_founded", "date", "from", "to"}
 
 
 def in_words(claim: str, value: object) -> str:
@@ -67,10 +117,14 @@ def in_words(claim: str, value: object) -> str:
         return ", ".join(in_words(part, inner) for part, inner in value.items() if inner)
     if isinstance(value, list):
         return ", ".join(in_words(claim, inner) for inner in value)
+    if isinstance(value, bool):
+        return translate(_YES if value else _NO)
     text = str(value)
     if claim in {"nationalities", "country"}:
         return show_country(text)
-    if claim in {"birthdate", "expiry"} and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+    if claim in _DAYS and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         day = show_date(date.fromisoformat(text))
-        return day if claim == "birthdate" else translate(_VALID_UNTIL, date=day)
-    return translate(_SEXES[text]) if text in _SEXES else text
+        return translate(_VALID_UNTIL, date=day) if claim in _ENDS else day
+    # A parent's relation is said in the household's words.
+    codes = _CODES.get("relation" if claim == "household_relation" else claim, {})
+    return translate(codes[text]) if text in codes else text

@@ -1,9 +1,15 @@
 """The attribute dictionary and the values held."""
 
+import runpy
+from datetime import date
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select, update
 
 from accounts.attributes import (
+    ALLOWED,
+    CATALOGUE,
     DICTIONARY,
     EDITABLE,
     SCOPES,
@@ -12,6 +18,7 @@ from accounts.attributes import (
     Source,
     best_value,
     held_attributes,
+    is_of_age,
 )
 from accounts.errors import SealBrokenError
 from accounts.subject import SubjectKind
@@ -32,6 +39,39 @@ def test_every_attribute_has_words_in_both_languages() -> None:
     for row in DICTIONARY.values():
         assert set(row.label) == {"vi", "en"}
         assert all(row.label.values())
+
+
+def test_every_attribute_belongs_to_a_scope_and_sensitive_ones_need_more_than_a_password() -> None:
+    for row in DICTIONARY.values():
+        assert row.claim in ALLOWED[row.scope]
+        if row.sensitive:
+            assert (row.account_level.value, row.authentication_level >= 2) == ("02", True)
+
+
+def test_templates_are_never_released() -> None:
+    withheld = {row.claim for row in CATALOGUE} - set(DICTIONARY)
+    assert withheld == {"death_status", "face_template", "fingerprints", "iris"}
+
+
+@pytest.mark.parametrize(
+    ("birthdate", "expected"),
+    [("2008-01-01", True), ("2008-06-16", False), ("2008-06-15", True), ("2007", True),
+     ("2008", None), ("2009", False), ("unknown", None)],
+)  # fmt: skip
+def test_an_age_is_told_as_far_as_the_date_tells(birthdate: str, expected: bool | None) -> None:
+    assert is_of_age(18, birthdate, date(2026, 6, 15)) is expected
+
+
+def test_of_other_people_name_and_relation_are_kept_and_names_are_composed(
+    services: Services, subject: str
+) -> None:
+    father = {"name": "Ngô Văn A", "relation": "father", "personal_number": "999060000001"}
+    services.held.hold(
+        subject, Source.POPULATION, {"parents": [father], "name": "Nguye\u0302\u0303n"}
+    )
+    values = services.held.of_subject(subject)[Source.POPULATION].values
+    assert values["parents"] == [{"name": "Ngô Văn A", "relation": "father"}]
+    assert values["name"] == "Nguyễn"
 
 
 def test_nobody_can_edit_what_a_register_states() -> None:
@@ -89,3 +129,9 @@ def test_the_best_source_wins(clock: Clock) -> None:
     assert best_value(both, "address") == "own"
     # A person's own word never counts for what only a register states.
     assert best_value({Source.SELF: held(Source.SELF, name="Somebody Else")}, "name") is None
+
+
+def test_the_documented_dictionary_is_the_one_in_use() -> None:
+    script = Path(__file__).parents[2] / "deploy" / "attributes.py"
+    made = runpy.run_path(str(script))
+    assert made["FILE"].read_text("utf-8") == made["page"](), "run `make attributes`"

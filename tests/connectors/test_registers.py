@@ -128,6 +128,19 @@ class TestImmigration(_Remote):
             ("name", "passport", "residence_card", "passport_mrz", "foreigner_id"))  # fmt: skip
 
 
+def test_a_passport_with_a_wrong_check_digit_is_no_answer(registers: Registers) -> None:
+    row = registers.one("SELECT * FROM foreigner ORDER BY passport DESC LIMIT 1")
+    with opened(registers.file) as db:
+        wrong = row["mrz"][:-1] + str((int(row["mrz"][-1]) + 1) % 10)
+        db.execute("UPDATE foreigner SET mrz = ? WHERE passport = ?", (wrong, row["passport"]))
+    query = Query(
+        IdentifierType.PASSPORT, row["passport"], row["name"], row["birthdate"], ("passport_mrz",)
+    )
+    answer = registers.by_source[Source.IMMIGRATION].look_up(query, "e", registers.clock())
+    assert isinstance(answer, Unavailable)
+    assert answer.reason == "wrong-answer"
+
+
 class TestEnterprises(_Remote):
     source = Source.ENTERPRISES
 

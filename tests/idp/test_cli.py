@@ -77,7 +77,7 @@ def test_another_installations_secret_is_noticed(environment: Path) -> None:
 def test_seed_tells_how_many(environment: Path, templates: Templates) -> None:
     file = environment / "seed.json"
     file.write_text(json.dumps(templates.cast.seed_document()))
-    assert told("seed", str(file)) == "seeded 7 relying parties, 6 people, 1 organisations\n"
+    assert told("seed", str(file)) == "seeded 7 relying parties, 7 people, 1 organisations\n"
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class Person:
         self.card = f"VN{serial:09}"
         self.birthdate = f"198{serial % 10}-{serial % 12 + 1:02}-{serial % 28 + 1:02}"
         self.email = f"{self.login}@example.vn"
-        self.phone_number = f"+8400{serial:07}"
+        self.phone_number = f"+447700900{serial % 1000:03}"
         self.address = f"{serial} Phố Hoa Sen, Phường Hồ Sen Mẫu, Hà Nội, Việt Nam"
         self.activation_code = f"SEN{serial:05}-{secrets.token_hex(4).upper()}"
         self.password = f"bốn lá sen xanh {serial}"

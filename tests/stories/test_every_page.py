@@ -17,6 +17,7 @@ def test_public_pages_are_accessible(site: Site, visit: Visit) -> None:
     for name, path in (
         ("home", "/"),
         ("about", "/about"),
+        ("attributes", "/attributes"),
         ("signed-out", "/signed-out"),
         ("error-not-found", "/nowhere"),
         ("error-gone", "/sign-in?interaction=nobody-knows"),

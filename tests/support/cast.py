@@ -184,7 +184,8 @@ def _people(issuer: str) -> dict[str, Person]:
 
 ALL_SCOPES = (
     "openid profile email address phone name birth pid contact residence "
-    "foreigner organization represent offline_access"
+    "foreigner organization represent offline_access "
+    "documents family origin insurance civil_service"
 )
 
 

@@ -81,6 +81,22 @@ def enter_representative(file: Path, *, tax_code: str, number: str, place: int) 
     _enter(file, "representative", row)
 
 
+def enter_card(file: Path, *, number: str, issued: str = "2022-02-02", **columns: str) -> None:
+    """Have the card register know somebody's card."""
+    row = {"number": number, "issued": issued, "expiry": "2050-01-01", "withdrawn": "0", **columns}
+    _enter(file, "card", row)
+
+
+def enter_insured(file: Path, *, number: str, **columns: str) -> None:
+    """Have social insurance know somebody."""
+    row = {
+        "number": number, "insurance_number": "0190000001", "status": "contributing",
+        "health_card": "DN4010190000001", "valid_to": "2050-12-31",
+        "facility": "Trạm Y tế Mẫu", **columns,
+    }  # fmt: skip
+    _enter(file, "insurance", row)
+
+
 def _enter(file: Path, table: str, row: dict[str, str]) -> None:
     marks = ", ".join("?" * len(row))
     with opened(file) as db:

@@ -8,16 +8,17 @@ from zoneinfo import available_timezones
 import flask
 
 from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
+from accounts.errors import BadPhoneError
+from accounts.phone import e164
+from accounts.phone import readable as readable_phone
+from accounts.spelling import composed
 from connectors.cursor import Cursors
+from idp.oidc.readings import SOURCES_OF
 from idp.web import context, person, words
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("details", __name__)
 _SAVED = N_("Saved.")
-_SOURCES = {
-    Source.POPULATION: N_("National population database"),
-    Source.IMMIGRATION: N_("Immigration database"),
-}
 _TYPES = {
     "email": "email",
     "phone_number": "tel",
@@ -26,7 +27,7 @@ _TYPES = {
     "picture": "url",
 }
 _HINTS = {
-    "phone_number": N_("With the country code, for example +84 912 345 678"),
+    "phone_number": N_("For example 0912 345 678, or with its country code +84 912 345 678"),
     "profile": N_("Begins with https://"),
     "picture": N_("Begins with https://"),
     "website": N_("Begins with https://"),
@@ -43,7 +44,7 @@ _AUTOCOMPLETE = {
     "locale": "language",
 }
 _BAD_EMAIL = N_("Enter an e-mail address like name@example.vn")
-_BAD_PHONE = N_("Enter a phone number with its country code, like +84 912 345 678")
+_BAD_PHONE = N_("Enter a phone number like 0912 345 678 or +84 912 345 678")
 _BAD_URL = N_("Enter a web address that begins with https://")
 _BAD_ZONE = N_("Enter a time zone like Asia/Ho_Chi_Minh")
 _BAD_LOCALE = N_("Enter a language like vi or en-GB")
@@ -61,10 +62,12 @@ def save() -> flask.Response:
     """Keep what she says of herself, or tell what is wrong with it."""
     session = person.required()
     services = context.services()
-    given = {claim: flask.request.form.get(claim, "").strip() for claim in EDITABLE}
+    given = {claim: composed(flask.request.form.get(claim, "").strip()) for claim in EDITABLE}
     errors = {claim: told for claim, text in given.items() if (told := _fault(claim, text))}
     if errors:
         return _page(errors, None, given)
+    if given["phone_number"]:
+        given["phone_number"] = e164(given["phone_number"])
     before = services.held.of_subject(session.subject_id).get(Source.SELF)
     services.held.hold(session.subject_id, Source.SELF, _merged(before, given))
     return _page({}, translate(_SAVED))
@@ -93,7 +96,7 @@ def _fault(claim: str, text: str) -> str | None:
     match claim:
         case "email" if not re.fullmatch(r"[^@\s<>\"]{1,64}@[^@\s.<>\"]+(\.[^@\s.<>\"]+)+", text):
             return translate(_BAD_EMAIL)
-        case "phone_number" if not re.fullmatch(r"\+[0-9][0-9 ]{6,20}", text, re.ASCII):
+        case "phone_number" if not _is_phone(text):
             return translate(_BAD_PHONE)
         case "website" | "profile" | "picture" if not _is_web_address(text):
             return translate(_BAD_URL)
@@ -103,6 +106,18 @@ def _fault(claim: str, text: str) -> str | None:
             return translate(_BAD_LOCALE)
         case _:
             return None
+
+
+def _is_phone(text: str) -> bool:
+    try:
+        e164(text)
+    except BadPhoneError:
+        return False
+    return True
+
+
+def _as_written(claim: str, value: Any) -> Any:
+    return readable_phone(value) if claim == "phone_number" and value else value
 
 
 def _is_web_address(text: str) -> bool:
@@ -118,6 +133,7 @@ def _page(
 ) -> flask.Response:
     session = person.required()
     held = context.services().held.of_subject(session.subject_id)
+    kind = context.services().accounts.account(session.account_id).kind
     own = held[Source.SELF].values if Source.SELF in held else {}
     language = flask.g.language
     away = {
@@ -129,7 +145,7 @@ def _page(
         section="details",
         registers=[
             {
-                "source": translate(_SOURCES[source]),
+                "source": translate(words.SOURCES[source]),
                 "as_of": part.as_of,
                 "not_available_since": away.get(source.value),
                 "attributes": [
@@ -142,13 +158,13 @@ def _page(
                 ],
             }
             for source, part in held.items()
-            if source in _SOURCES
+            if source in SOURCES_OF[kind]
         ],
         own=[
             {
                 "claim": claim,
                 "label": DICTIONARY[claim].label[language],
-                "value": (given or own).get(claim, ""),
+                "value": _as_written(claim, (given or own).get(claim, "")),
                 "type": _TYPES.get(claim, "text"),
                 "hint": translate(_HINTS[claim]) if claim in _HINTS else None,
                 "autocomplete": _AUTOCOMPLETE.get(claim),

@@ -134,6 +134,7 @@ def _page(
         obstacles=[translate(progress.OBSTACLES[one]) for one in assessed.obstacles]
         if found.state.is_open
         else [],
+        doubts=[translate(progress.DOUBTS[one]) for one in assessed.doubts],
         awaited=[one.value for one in assessed.awaited],
         agreements=[
             {**shown, "id": one.id, "is_open": one.answer is Answer.ASKED}

@@ -1,18 +1,28 @@
 """The consent page: the exact text is rendered alone, kept by its hash, and put into the page."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import flask
 from markupsafe import Markup
 
-from accounts.attributes import DICTIONARY, IMPLIED, Attribute, Held, Source, best_value
-from accounts.levels import AccountLevel
+from accounts.attributes import (
+    DICTIONARY,
+    IMPLIED,
+    SENSITIVE,
+    Attribute,
+    Held,
+    Source,
+    best_value,
+)
+from accounts.levels import AccountLevel, AuthenticationLevel
 from accounts.mandates import FOR_PEOPLE
 from accounts.sessions import BrowserSession
 from consent.decisions import Asked, notice_hash
 from consent.purposes import LEGAL_BASES, purpose
 from idp.login.flow import AskConsent
 from idp.oidc.disclosure import is_told_of_represented, is_told_of_who_acts, visible_claims
+from idp.oidc.readings import SOURCES_OF
 from idp.web import context, journey, person
 from idp.web.language import N_, translate
 
@@ -22,13 +32,18 @@ SOURCES = {
     "population": N_("from the national population database"),
     "immigration": N_("from the immigration database"),
     "enterprises": N_("from the business registration database"),
+    "identity_cards": N_("from the identity-card database"),
+    "social_insurance": N_("from the social-insurance database"),
+    "officials": N_("from the database of officials"),
     "self": N_("as you stated it yourself"),
     "provider": N_("from Sen ID"),
 }
 _NEEDS_PASSKEY = N_("Given only when you sign in with a passkey")
 _NEEDS_ACCOUNT_LEVEL = N_("Given only when your account has level 02")
+_NEEDS_MORE = N_("Given only at authentication level 3, which no way of signing in reaches yet")
 _NOT_HELD = N_("Sen ID holds none of yours at present")
-_OF_HER_OWN = frozenset({Source.POPULATION, Source.IMMIGRATION, Source.SELF})
+_ASKED_LATER = N_("Asked of the register after you agree")
+_OF_ORGANISATIONS = frozenset({Source.ENTERPRISES, Source.PROVIDER})
 
 
 @blueprint.get("/consent")
@@ -115,7 +130,12 @@ def _notice(under_way: journey.Journey) -> str:
         purpose={"title": reason.title[language], "details": reason.details[language]},
         legal_basis={"title": basis.title[language], "law": basis.law[language]},
         required=_rows(asked.required, session, represented),
-        optional=_rows(asked.optional, session, represented),
+        optional=_rows(
+            [claim for claim in asked.optional if claim not in SENSITIVE], session, represented
+        ),
+        sensitive=_rows(
+            [claim for claim in asked.optional if claim in SENSITIVE], session, represented
+        ),
         until=today.date() + reason.lasts,
         offline=asked.offline,
         acting_for=person.name_of(asked.acting_for) if asked.acting_for else None,
@@ -125,7 +145,7 @@ def _notice(under_way: journey.Journey) -> str:
 
 
 def _rows(
-    claims: tuple[str, ...], session: BrowserSession, represented: str | None
+    claims: Iterable[str], session: BrowserSession, represented: str | None
 ) -> list[dict[str, Any]]:
     """Return the attributes as the notice lists them; of a person acted for, with whose they are."""
     rows = [row for claim in claims if (row := DICTIONARY.get(claim)) and claim not in IMPLIED]
@@ -146,13 +166,15 @@ def _row(row: Attribute, subject_id: str, session: BrowserSession) -> dict[str, 
     account = services.accounts.find_of_subject(subject_id)
     level = account.level if account is not None else AccountLevel.NONE
     visible = visible_claims(level.value, int(session.level))
+    sources = SOURCES_OF[account.kind] if account is not None else ()
+    asked = set(sources).intersection(context.installation().registers)
     held = services.held.of_subject(subject_id)
     return {
         "claim": row.claim,
         "label": row.label[language],
         "source": translate(SOURCES[_source_of(row, held).value]),
         "sensitive": row.sensitive,
-        "waits_for": _waits_for(row, visible, level, held),
+        "waits_for": _waits_for(row, visible, level, held, asked),
     }
 
 
@@ -163,7 +185,11 @@ def _source_of(row: Attribute, held: dict[Source, Held]) -> Source:
 
 
 def _waits_for(
-    row: Attribute, visible: frozenset[str], account_level: AccountLevel, held: dict[Source, Held]
+    row: Attribute,
+    visible: frozenset[str],
+    account_level: AccountLevel,
+    held: dict[Source, Held],
+    asked: set[Source],
 ) -> str | None:
     """Return what is missing before the gate gives this attribute, or None if it gives it now.
 
@@ -171,8 +197,10 @@ def _waits_for(
     """
     if account_level.rank < row.account_level.rank:
         return translate(_NEEDS_ACCOUNT_LEVEL)
+    if row.authentication_level >= AuthenticationLevel.LEVEL_3:
+        return translate(_NEEDS_MORE)
     if row.claim not in visible:
         return translate(_NEEDS_PASSKEY)
-    if _OF_HER_OWN.intersection(row.sources) and best_value(held, row.claim) is None:
-        return translate(_NOT_HELD)
-    return None
+    if _OF_ORGANISATIONS.intersection(row.sources) or best_value(held, row.claim) is not None:
+        return None
+    return translate(_ASKED_LATER if asked.intersection(row.sources) else _NOT_HELD)

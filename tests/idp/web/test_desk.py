@@ -1,6 +1,7 @@
 """The officers' desk: who may enter, what they see, and that nobody is looked at unseen."""
 
 import re
+import unicodedata
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.support.browser import Browser, Page
 from tests.support.office import CHILD, FOREIGNER, NEWCOMER, Office
 from tests.support.world import World
 
+NFD_NAME = unicodedata.normalize("NFD", NEWCOMER["name"])
 GROUND = "Công văn số 12/CV-CQĐT ngày 02/6/2027"
 
 
@@ -81,6 +83,17 @@ def test_who_is_dismissed_is_out_at_once(world: World, minh: Browser) -> None:
         services.officers.dismiss(world.subject_in(services, "minh"))
     assert minh.open("/desk").status == 404
     assert "/desk" not in minh.open("/me").html
+
+
+def test_a_number_that_does_not_fit_warns_the_officer_and_hinders_nobody(
+    world: World, office: Office, minh: Browser
+) -> None:
+    office.knows_citizen(NEWCOMER)
+    application = office.apply(ApplicationKind.CITIZEN_01, {**NEWCOMER, "name": NFD_NAME})
+    page = minh.open(f"/desk/applications/{application.id}")
+    assert "digits tell another year of birth" in page.text
+    assert application.stated["name"] == NEWCOMER["name"]
+    assert office.issue(application.id)
 
 
 def test_an_officer_works_from_the_queue_to_the_handed_over_code(

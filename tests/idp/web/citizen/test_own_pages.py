@@ -2,6 +2,7 @@
 
 import pytest
 
+from accounts.attributes import Source
 from tests.support.browser import Browser, as_json
 from tests.support.phone import Phone
 from tests.support.world import World
@@ -129,6 +130,16 @@ def test_details_can_be_changed_and_emptied(world: World) -> None:
     assert browser.submit(form, email="new@example.vn", website="").status == 200
     values = browser.open("/me/details").form("/me/details").values
     assert (values["email"], values["website"], values["nickname"]) == ("new@example.vn", "", "Lan")
+
+
+def test_a_phone_number_may_be_written_as_at_home_and_is_kept_as_e164(world: World) -> None:
+    browser = world.sign_in()
+    form = browser.open("/me/details").form("/me/details")
+    page = browser.submit(form, phone_number="0912.345.678")
+    assert page.form("/me/details").values["phone_number"] == "+84 912 345 678"
+    with world.transaction() as services:
+        own = services.held.of_subject(world.subject_in(services, "lan"))[Source.SELF].values
+    assert (own["phone_number"], own["phone_number_verified"]) == ("+84912345678", False)
 
 
 @pytest.mark.parametrize(
