@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from accounts.errors import AccountClosedError, UnknownAccountError
 from accounts.levels import AccountLevel
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 ACTIVATION_CODE_LIFETIME = timedelta(days=7)
 
@@ -155,7 +155,7 @@ account_event = Table(
     Column("actor", String(16), nullable=False),
     Column("actor_id", String(32)),
     # The document it rests on, in an officer's words: it may name people, so it is sealed.
-    Column("ground", LargeBinary),
+    Column("ground", LargeBinary, info=sealed_as("account-event", "id")),
     Column("at", UTCDateTime, nullable=False),
 )
 

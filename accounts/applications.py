@@ -31,7 +31,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from accounts.errors import UnknownApplicationError
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.subject import IdentifierType, canonical
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 
 class ApplicationKind(StrEnum):
@@ -95,14 +95,14 @@ application = Table(
     Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False, index=True),
     Column("applicant_id", String(32), ForeignKey("subject.id"), index=True),
     Column("reference_mac", LargeBinary, unique=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("application", "id")),
     Column("submitted_at", UTCDateTime, nullable=False),
     Column("due_at", UTCDateTime),
     Column("next_check_at", UTCDateTime, index=True),
     Column("checks", Integer, nullable=False),
     Column("decided_at", UTCDateTime),
     Column("decided_by", String(32)),
-    Column("decision", LargeBinary),
+    Column("decision", LargeBinary, info=sealed_as("application-decision", "id")),
     Column("account_id", String(32), ForeignKey("account.id")),
 )
 Index("ix_application_state_due_at", application.c.state, application.c.due_at)
@@ -114,7 +114,12 @@ evidence = Table(
     Column("application_id", String(32), ForeignKey("application.id"), nullable=False, index=True),
     Column("source", String(16), nullable=False),
     Column("outcome", String(16), nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column(
+        "sealed",
+        LargeBinary,
+        nullable=False,
+        info=sealed_as("application-evidence", "application_id"),
+    ),
     Column("as_of", UTCDateTime, nullable=False),
     Column("received_at", UTCDateTime, nullable=False),
     # The use entry under which a register was asked, or the officer to whom something was shown.
@@ -128,7 +133,12 @@ agreement = Table(
     Column("id", String(32), primary_key=True),
     Column("application_id", String(32), ForeignKey("application.id"), nullable=False),
     Column("blind_index", LargeBinary, nullable=False, index=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column(
+        "sealed",
+        LargeBinary,
+        nullable=False,
+        info=sealed_as("application-agreement", "application_id"),
+    ),
     Column("answer", String(16), nullable=False),
     Column("asked_at", UTCDateTime, nullable=False),
     Column("answered_at", UTCDateTime),

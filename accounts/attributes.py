@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from accounts.levels import AccountLevel, AuthenticationLevel
 from accounts.schema import Clock, UTCDateTime, metadata
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 Value = Any
 """A JSON value: what a claim carries on the wire."""
@@ -179,7 +179,7 @@ held_attributes = Table(
     "held_attributes",
     metadata,
     Column("subject_id", String(32), ForeignKey("subject.id"), primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("held-attributes", "subject_id")),
     Column("updated_at", UTCDateTime, nullable=False),
 )
 

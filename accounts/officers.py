@@ -87,6 +87,8 @@ class Officers:
     def all(self) -> list[Officer]:
         """Return those in office."""
         rows = self._db.execute(
-            select(officer).where(officer.c.ended_at.is_(None)).order_by(officer.c.since, officer.c.id)
+            select(officer)
+            .where(officer.c.ended_at.is_(None))
+            .order_by(officer.c.since, officer.c.id)
         )
         return [Officer(*row) for row in rows]

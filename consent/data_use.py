@@ -37,7 +37,7 @@ from sqlalchemy.exc import IntegrityError
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.statements import NeedsTransactionError, Statement, given, stands_alone
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 from consent.ledger import chain, commitment
 
 SCHEMA_VERSION = 1
@@ -86,7 +86,7 @@ subject_key = Table(
     metadata,
     Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False),
     Column("year", Integer, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("use-key", "subject_id", "year")),
     PrimaryKeyConstraint("subject_id", "year"),
 )
 

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from accounts.account import OPERATOR, Account, CloseReason, LockReason
 from accounts.errors import AccountsError, SealBrokenError
 from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
+from idp import data_rotation
 from idp.audit import configure_logging
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
@@ -31,12 +33,13 @@ from idp.keys import ALGORITHMS
 from idp.oidc.relying_parties import SECRET_METHODS, RegistrationError
 from idp.register_commands import registers
 from idp.seed import SeedError, read_seed
-from idp.services import Installation, Services
+from idp.services import Installation, Services, prepare_keys
 from idp.settings import (
     Settings,
     SettingsError,
     data_dir,
     raw_settings,
+    read_secret,
     read_settings,
     secret_path,
 )
@@ -92,10 +95,7 @@ def seed(file: Path) -> None:
         prepared = read_seed(text, installation.hashing.hash_unchecked, known.find)
         rows = text.count('"client_id"') + text.count('"kind"') + text.count('"tax_code"')
         with (
-            Progress(
-                console=Console(stderr=True),
-                disable=rows <= _PROGRESS_FROM or not sys.stderr.isatty(),
-            ) as bar,
+            _progress(wanted=rows > _PROGRESS_FROM) as bar,
             installation.engine.begin() as db,
         ):
             task = bar.add_task("seeding", total=None)
@@ -188,7 +188,7 @@ def relying_party_disable(client_id: str) -> None:
 
 @main.group()
 def keys() -> None:
-    """Look after signing keys."""
+    """Look after signing keys, data keys and the secret."""
 
 
 @keys.command("list")
@@ -206,6 +206,52 @@ def keys_rotate(algorithm: tuple[str, ...]) -> None:
     with _told(), _transaction() as services:
         for name in algorithm:
             click.echo(f"{services.signing_keys.rotate(name)}\t{name}\tactive")
+
+
+@keys.command("data")
+def keys_data() -> None:
+    """List the keys that personal data is sealed with; 0 is the root."""
+    with _told(), _transaction() as services:
+        for key in services.installation.data_keys(services.db).all():
+            state = "in use" if key.retired_at is None else f"retired {key.retired_at:%Y-%m-%d}"
+            click.echo(f"{key.id}\t{state}\tmade {key.made_at:%Y-%m-%d}")
+
+
+@keys.command("rotate-data")
+def keys_rotate_data() -> None:
+    """Seal all personal data with a new key, while servers run; interrupted, run it again."""
+    with _told(), _installation() as installation, _progress() as bar:
+        task = bar.add_task("sealing anew", total=None)
+        try:
+            rotated = data_rotation.rotate(
+                installation,
+                expect=lambda values: bar.update(task, total=values),
+                done=lambda values: bar.advance(task, values),
+                wait=lambda span: time.sleep(span.total_seconds()),
+            )
+        except SealBrokenError as error:
+            raise _Failure(f"a value cannot be opened ({error}); no key was retired") from error
+        except data_rotation.StillWrittenError as error:
+            raise _Failure(
+                "something still writes with the old key; run this again when no old server runs"
+            ) from error
+    click.echo(f"{rotated.values} values sealed with key {rotated.key_id}")
+    if rotated.retired:
+        told = ", ".join(map(str, rotated.retired))
+        click.echo(f"retired {told}; after an hour the next purge destroys what retired")
+
+
+@keys.command("change-secret")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def keys_change_secret(file: Path) -> None:
+    """Seal the data keys under the secret in FILE, which SEN_SECRET_FILE has to name from then on."""
+    with _told(), _installation() as installation:
+        try:
+            changed = data_rotation.change_secret(installation, read_secret(file))
+        except SealBrokenError as error:
+            raise _Failure("neither secret fits this database; nothing was changed") from error
+    click.echo("the data keys are sealed under the new secret" if changed else "done before")
+    click.echo(f"now let SEN_SECRET_FILE name {file} and restart every server")
 
 
 @registers.command("status")
@@ -455,16 +501,18 @@ def _write_secret(path: Path) -> None:
 
 def _prepare(installation: Installation) -> None:
     upgrade(installation.engine)
-    with installation.engine.begin() as db:
-        keys_stored = installation.services(db).signing_keys
-        keys_stored.ensure()
-        try:
-            keys_stored.all()
-        except SealBrokenError as error:
-            raise SettingsError(
-                "the secret does not fit this database; "
-                "point SEN_SECRET_FILE at the one it was made with"
-            ) from error
+    try:
+        prepare_keys(installation)
+    except SealBrokenError as error:
+        raise SettingsError(
+            "the secret does not fit this database; "
+            "point SEN_SECRET_FILE at the one it was made with"
+        ) from error
+
+
+def _progress(*, wanted: bool = True) -> Progress:
+    """Return a progress bar on standard error, which stays silent where nobody would watch it."""
+    return Progress(console=Console(stderr=True), disable=not wanted or not sys.stderr.isatty())
 
 
 @contextmanager

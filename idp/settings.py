@@ -121,7 +121,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         issuer=_issuer(values.get("issuer", DEFAULT_ISSUER)),
         database_url=_database_url(values),
         data_dir=data_dir(values),
-        secret=_secret(secret_file),
+        secret=read_secret(secret_file),
         proxy_hops=_count(values, "proxy_hops", 0, most=10),
         workers=_count(values, "workers", 1, most=64, least=1),
         extra_ca_file=_existing(values.get("extra_ca_file")),
@@ -205,7 +205,12 @@ def _database_url(values: Mapping[str, str]) -> str:
     return re.sub(r"^postgresql://", "postgresql+psycopg://", url)
 
 
-def _secret(path: Path) -> bytes:
+def read_secret(path: Path) -> bytes:
+    """Return the secret in the file.
+
+    Raises:
+        SettingsError: it cannot be read, is no base64, or is weak.
+    """
     try:
         text = path.read_text(encoding="ascii").strip()
     except OSError as error:

@@ -240,3 +240,26 @@ def test_a_database_that_is_away_is_one_sentence(
 @pytest.mark.parametrize("bind", ["nonsense", ":", "localhost:0", "localhost:99999", "x:y"])
 def test_an_address_that_cannot_be_bound_is_one_sentence(environment: Path, bind: str) -> None:
     assert "HOST:PORT" in failed("serve", "--bind", bind)
+
+
+def test_the_data_key_and_the_secret_can_be_changed(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import base64  # noqa: PLC0415
+    import secrets  # noqa: PLC0415
+    from datetime import timedelta  # noqa: PLC0415
+
+    monkeypatch.setattr("idp.data_rotation.KNOWN_EVERYWHERE", timedelta(0))
+    assert "sealed with key 2\nretired 1" in told("keys", "rotate-data")
+    assert [line.split("\t")[1][:7] for line in told("keys", "data").splitlines()] == [
+        "retired", "retired", "in use"]  # fmt: skip
+    new = environment / "new-secret"
+    new.write_text(base64.b64encode(secrets.token_bytes(48)).decode())
+    assert "under the new secret" in told("keys", "change-secret", str(new))
+    assert "done before" in told("keys", "change-secret", str(new))
+    assert "the secret does not fit" in failed("init")
+    monkeypatch.setenv("SEN_SECRET_FILE", str(new))
+    assert "ready" in told("init")
+    assert "kind citizen" in told("account", "show", "lan")
+    new.write_text("c2hvcnQ=")
+    assert "is weak" in failed("keys", "change-secret", str(new))
