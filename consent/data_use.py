@@ -56,6 +56,7 @@ class Channel(StrEnum):
     CONNECTOR_PUSH = "connector_push"
     ISSUING = "issuing"
     STAFF_VIEW = "staff_view"
+    EXPORT = "export"
 
 
 class Outcome(StrEnum):

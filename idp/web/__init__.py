@@ -5,7 +5,7 @@ import flask
 from idp.web import operations
 from idp.web.apply import apply, follow
 from idp.web.citizen import applications as citizen_applications
-from idp.web.citizen import consents, details, passkeys, sessions, uses
+from idp.web.citizen import consents, details, download, passkeys, sessions, uses
 from idp.web.citizen import home as citizen_home
 from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
@@ -39,6 +39,7 @@ def register(app: flask.Flask) -> None:
         passkeys.blueprint,
         sessions.blueprint,
         details.blueprint,
+        download.blueprint,
         citizen_applications.blueprint,
         # For officers.
         desk_queue.blueprint,
