@@ -99,6 +99,15 @@ class PersonalRecord:
             "mandates": self._mandates(),
             "consents": self._rows(consent, consent.c.subject_id == self._subject_id),
             "notices": self._consent_notices(),
+            "told": [
+                {
+                    "kind": one.kind.value,
+                    **_told(one.facts),
+                    "made_at": one.made_at,
+                    "read_at": one.read_at,
+                }
+                for one in services.notices.of_subject(self._subject_id)
+            ],
             "grants": self._rows(oauth_grant, oauth_grant.c.subject_id == self._subject_id),
             "browser_sessions": self._rows(
                 browser_session, browser_session.c.subject_id == self._subject_id
@@ -253,6 +262,10 @@ class PersonalRecord:
             select(*columns).where(condition).order_by(*table.primary_key.columns)
         ).mappings()
         return [{str(name): _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _told(facts: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in facts.items() if name != "officer"}
 
 
 def _plain(value: Any) -> Any:

@@ -12,8 +12,10 @@ from accounts.account import Accounts
 from accounts.applications import Applications
 from accounts.attributes import HeldAttributes, Source
 from accounts.authenticators import Passkeys, RelyingPartyIdentity
+from accounts.contact_requests import ContactRequests
 from accounts.data_keys import DataKeyRing, DataKeys
 from accounts.mandates import Mandates
+from accounts.notices import Notices
 from accounts.officers import Officer, Officers
 from accounts.schema import Chance, Clock
 from accounts.secrets import PasswordHashing, Passwords
@@ -29,6 +31,7 @@ from consent.data_use import UseLog
 from consent.decisions import Consents
 from idp import clock as system_clock
 from idp.applying.office import ApplicationOffice
+from idp.contact import ContactBook
 from idp.database import connect, for_reading
 from idp.desk import Desk
 from idp.keys import KeyRing, SigningKeys
@@ -262,6 +265,23 @@ class Services:
         i = self.installation
         return UnlockRequests(self.db, i.clock, i.chance, i.vault)
 
+    @lazily
+    def notices(self) -> Notices:
+        """What people are told about their accounts."""
+        i = self.installation
+        return Notices(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def contact_book(self) -> ContactBook:
+        """People's contact data."""
+        return ContactBook(self.held, self.notices)
+
+    @lazily
+    def contact_requests(self) -> ContactRequests:
+        """Requests to change a contact that wait for a second officer."""
+        i = self.installation
+        return ContactRequests(self.db, i.clock, i.chance, i.vault)
+
     def desk_of(self, officer: Officer) -> Desk:
         """Return the desk at which the officer works."""
         return Desk(
@@ -270,6 +290,9 @@ class Services:
             subjects=self.subjects,
             standing=self.standing,
             unlock_requests=self.unlock_requests,
+            contact_requests=self.contact_requests,
+            contact_book=self.contact_book,
+            notices=self.notices,
             use_log=self.use_log,
             limits=self.limits,
             correlation=self.correlation,

@@ -5,10 +5,11 @@ import flask
 from idp.web import operations
 from idp.web.apply import apply, follow
 from idp.web.citizen import applications as citizen_applications
-from idp.web.citizen import consents, details, download, passkeys, sessions, uses
+from idp.web.citizen import consents, details, download, notices, passkeys, sessions, uses
 from idp.web.citizen import home as citizen_home
 from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
+from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import queue as desk_queue
 from idp.web.protocol import authorize, discovery, logout, tokens
 from idp.web.sign_in import acting_for, activation, consent, front, passkey, password
@@ -40,11 +41,13 @@ def register(app: flask.Flask) -> None:
         sessions.blueprint,
         details.blueprint,
         download.blueprint,
+        notices.blueprint,
         citizen_applications.blueprint,
         # For officers.
         desk_queue.blueprint,
         desk_applications.blueprint,
         desk_accounts.blueprint,
+        desk_contacts.blueprint,
         # For operators.
         operations.blueprint,
     ):

@@ -132,7 +132,7 @@ def test_own_pages_are_accessible_when_much_has_happened(
     visit.is_at(site.bank)
     visit.look("bank-signed-in")
     phone.sign_in_to_own_pages(citizen)
-    for name in ("", "uses", "consents", "passkeys", "sessions", "details"):
+    for name in ("", "uses", "consents", "passkeys", "sessions", "notices", "details"):
         visit.go(f"/me/{name}".rstrip("/"))
         visit.look(f"me-{name or 'overview'}")
 

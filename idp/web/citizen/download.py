@@ -6,6 +6,7 @@ from typing import IO
 
 import flask
 
+from accounts.notices import NoticeKind
 from idp import audit, limits
 from idp.personal_record import PersonalRecord
 from idp.web import context, errors, journey, person, printed, transaction
@@ -20,7 +21,7 @@ _TYPES = {"json": "application/json", "pdf": "application/pdf"}
 def ask() -> str:
     """Say what there is to be had."""
     person.required()
-    return flask.render_template("citizen/download.html", section="download")
+    return flask.render_template("citizen/download.html", section="details")
 
 
 @blueprint.post("/me/download")
@@ -38,6 +39,7 @@ def give() -> flask.Response:
         return errors.page("too-many-failures")
     services.limits.count_failure(counted)
     PersonalRecord(services, session.subject_id).note_copy()
+    services.notices.tell(session.subject_id, NoticeKind.DATA_COPIED, {})
     audit.security_event("record.downloaded", account=session.account_id, format=kind)
     # Committed before anything leaves; reading for seconds keeps no writer waiting.
     transaction.only_read()
