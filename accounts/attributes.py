@@ -5,6 +5,7 @@ levels it needs and its plain name in both languages. The consent page, discover
 gate all read it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -238,15 +239,7 @@ class HeldAttributes:
         held = self.of_subject(subject_id)
         known = bool(held)
         held[source] = Held(source, now, values)
-        document = {
-            part.source.value: {"as_of": int(part.as_of.timestamp()), "values": part.values}
-            for part in held.values()
-        }
-        sealed = self._vault.seal(
-            "held-attributes",
-            orjson.dumps(document),
-            context=subject_id,
-        )
+        sealed = sealed_document(self._vault, subject_id, held.values())
         self._read[subject_id] = sealed
         if known:
             self._db.execute(
@@ -258,6 +251,17 @@ class HeldAttributes:
             self._db.execute(
                 insert(held_attributes).values(subject_id=subject_id, sealed=sealed, updated_at=now)
             )
+
+
+def sealed_document(
+    vault: Vault, subject_id: str, parts: Iterable[tuple[Source, datetime, dict[str, Value]]]
+) -> bytes:
+    """Return what is held of a subject, source by source, as it is stored."""
+    document = {
+        source.value: {"as_of": int(as_of.timestamp()), "values": values}
+        for source, as_of, values in parts
+    }
+    return vault.seal("held-attributes", orjson.dumps(document), context=subject_id)
 
 
 def best_value(held: dict[Source, Held], claim: str) -> Value | None:

@@ -5,7 +5,7 @@ chain under a lock of the chain's row, so positions have no gaps and heads never
 attribute names, never values, addresses or free text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -293,32 +293,10 @@ class UseLog:
         at = max(now, end.latest_at)
         entry_id = new_id(now, self._chance)
         position = end.length + 1
-        content = _content(entry_id, position, at, use)
         key, sealed_key = self._key(use.subject_id, at.year, now.year, end.sealed_key)
-        bound = commitment.commit(content, commitment.salt(key, entry_id))
-        head = chain.advance(end.head, bound)
-        values = {
-            "entry_id": entry_id,
-            "entry_subject_id": use.subject_id,
-            "entry_position": position,
-            "entry_at": at,
-            "entry_client_id": use.client_id,
-            "entry_channel": use.channel.value,
-            "entry_outcome": use.outcome.value,
-            "entry_subject_role": use.subject_role.value,
-            "entry_attributes": orjson.dumps(content["attributes"]).decode(),
-            "entry_purpose": use.purpose,
-            "entry_purpose_version": use.purpose_version,
-            "entry_legal_basis": use.legal_basis,
-            "entry_consent_id": use.consent_id,
-            "entry_grant_id": use.grant_id,
-            "entry_other_party": use.other_party,
-            "entry_correlation": use.correlation,
-            "entry_personal": any(name != "sub" for name in use.attributes)
-            and use.client_id != PROVIDER,
-            "entry_commitment": bound,
-            "new_head": head,
-        }
+        row = _values(entry_id, position, at, use, key)
+        head = chain.advance(end.head, row["commitment"])
+        values = {f"entry_{name}": value for name, value in row.items()} | {"new_head": head}
         if stands_alone(self._db):
             self._append_alone(use, values)
         else:
@@ -327,6 +305,24 @@ class UseLog:
             _append_and_advance.change(self._db, values)
         self._chains[use.subject_id] = Chain(position, head, at, sealed_key)
         return entry_id
+
+    def open_with(self, uses: Sequence[Use]) -> None:
+        """Open the chains of new subjects with one entry each, in a few statements.
+
+        A subject that has a chain already makes the whole fail.
+        """
+        now = self._clock()
+        entries, chains, keys = [], [], []
+        for use in uses:
+            subject_id, key, entry_id = use.subject_id, self._chance(32), new_id(now, self._chance)
+            values = _values(entry_id, 1, now, use, key)
+            head = chain.advance(chain.EMPTY, values["commitment"])
+            entries.append(values)
+            chains.append({"subject_id": subject_id, "length": 1, "head": head, "latest_at": now})
+            sealed = self._vault.seal("use-key", key, context=f"{subject_id}/{now.year}")
+            keys.append({"subject_id": subject_id, "year": now.year, "sealed": sealed})
+        for table, rows in ((subject_chain, chains), (subject_key, keys), (data_use, entries)):
+            self._db.execute(insert(table), rows)
 
     def _append_alone(self, use: Use, values: Mapping[str, Any]) -> None:
         if self._condition is None or use.grant_id is None:
@@ -470,6 +466,31 @@ def _content(entry_id: str, position: int, at: datetime, use: Use) -> dict[str, 
         "grant_id": use.grant_id,
         "other_party": use.other_party,
         "correlation": use.correlation,
+    }
+
+
+def _values(entry_id: str, position: int, at: datetime, use: Use, key: bytes) -> dict[str, Any]:
+    """Return an entry's row, bound by its commitment."""
+    content = _content(entry_id, position, at, use)
+    return {
+        "id": entry_id,
+        "subject_id": use.subject_id,
+        "position": position,
+        "at": at,
+        "client_id": use.client_id,
+        "channel": use.channel.value,
+        "outcome": use.outcome.value,
+        "subject_role": use.subject_role.value,
+        "attributes": orjson.dumps(content["attributes"]).decode(),
+        "purpose": use.purpose,
+        "purpose_version": use.purpose_version,
+        "legal_basis": use.legal_basis,
+        "consent_id": use.consent_id,
+        "grant_id": use.grant_id,
+        "other_party": use.other_party,
+        "correlation": use.correlation,
+        "personal": any(name != "sub" for name in use.attributes) and use.client_id != PROVIDER,
+        "commitment": commitment.commit(content, commitment.salt(key, entry_id)),
     }
 
 

@@ -9,7 +9,8 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from accounts.errors import AccountsError, SealBrokenError
 from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
 from idp import data_rotation
+from idp.account_import import AccountImport, CodesFile, ImportRefusedError, Refused, template
 from idp.audit import configure_logging
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
@@ -46,6 +48,7 @@ from idp.settings import (
 from idp.upkeep import purge as purge_expired
 
 _PROGRESS_FROM = 1000
+_REFUSALS_SHOWN = 20
 
 
 class _Failure(click.ClickException):
@@ -368,6 +371,65 @@ def account_history(identifier: str) -> None:
             )
 
 
+@main.group()
+def accounts() -> None:
+    """Take over many accounts at once."""
+
+
+@accounts.command("template")
+def accounts_template() -> None:
+    """Print the head line of a file to import (docs/import.md)."""
+    click.echo(template(), nl=False)
+
+
+@accounts.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    required=True,
+    help="The day on which the old system had what the file says.",
+)
+@click.option("--name", default=None, help="Tells this import from others; default: FILE's name.")
+@click.option(
+    "--codes", type=click.Path(path_type=Path), help="Write activation codes to this file."
+)
+@click.option("--report", type=click.Path(path_type=Path), help="Write refused rows to this file.")
+def accounts_import(
+    file: Path, as_of: datetime, name: str | None, codes: Path | None, report: Path | None
+) -> None:
+    """Take accounts of an older system from a CSV FILE; run again, it goes on where it stopped."""
+    with ExitStack() as open_, _told(), _installation() as installation, _progress() as bar:
+        task = bar.add_task("importing", total=file.stat().st_size)
+        told = open_.enter_context(report.open("w", encoding="utf-8")) if report else None
+        shown = 0
+
+        def refuse(row: Refused) -> None:
+            nonlocal shown
+            shown += 1
+            if told is not None:
+                click.echo(f"{row.line}\t{row.reason}", file=told)
+            elif shown <= _REFUSALS_SHOWN:
+                click.echo(f"line {row.line}: {row.reason}", err=True)
+
+        written = CodesFile(codes) if codes else None
+        if written is not None:
+            open_.callback(written.close)
+        done = AccountImport(
+            installation,
+            name or file.stem,
+            as_of.date(),
+            refuse,
+            written,
+            lambda position: bar.update(task, completed=position),
+        ).run(file)
+    if report is None and done.refused > _REFUSALS_SHOWN:
+        click.echo(f"… and {done.refused - _REFUSALS_SHOWN} more; --report keeps all", err=True)
+    click.echo(f"{done.taken} taken, {done.before} taken before, {done.refused} refused")
+    if done.refused:
+        sys.exit(1)
+
+
 @account.command("activation-code")
 @click.argument("identifier")
 def account_activation_code(identifier: str) -> None:
@@ -520,7 +582,13 @@ def _told() -> Iterator[None]:
     """Turn what an operator can mend into one sentence."""
     try:
         yield
-    except (SettingsError, SeedError, RegistrationError, AccountsError) as error:
+    except (
+        SettingsError,
+        SeedError,
+        RegistrationError,
+        AccountsError,
+        ImportRefusedError,
+    ) as error:
         raise _Failure(str(error)) from error
     except OperationalError as error:
         raise _Failure(f"the database cannot be used: {error.orig}") from error
