@@ -22,6 +22,8 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    and_,
+    delete,
     insert,
     select,
     update,
@@ -432,6 +434,38 @@ class Applications:
             .values(answer=answer.value, answered_at=self._clock(), answered_by=by)
         ).rowcount
         return answered == 1
+
+    def purge(
+        self, *, refused_before: datetime, abandoned_before: datetime, limit: int = 200
+    ) -> int:
+        """Remove refused applications, and those that wait for a visit that never came, with all
+        their evidence; return how many, at most ``limit``.
+        """
+        refused = and_(
+            application.c.state == ApplicationState.REFUSED.value,
+            application.c.decided_at < refused_before,
+        )
+        abandoned = and_(
+            application.c.state.in_(_OPEN),
+            application.c.due_at.is_(None),
+            application.c.submitted_at < abandoned_before,
+        )
+        gone = list(
+            self._db.execute(
+                select(application.c.id)
+                .where(refused | abandoned)
+                .order_by(application.c.id)
+                .limit(limit)
+                .with_for_update()
+            ).scalars()
+        )
+        for table, column in (
+            (evidence, evidence.c.application_id),
+            (agreement, agreement.c.application_id),
+            (application, application.c.id),
+        ):
+            self._db.execute(delete(table).where(column.in_(gone)))
+        return len(gone)
 
     def _agreements(self, condition: ColumnElement[bool]) -> list[Agreement]:
         rows = self._db.execute(

@@ -18,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    delete,
     select,
     update,
 )
@@ -121,6 +122,12 @@ class ContactRequests:
             )
         ).rowcount
         return answered == 1
+
+    def purge(self, before: datetime) -> int:
+        """Remove those that were answered before the moment; return how many."""
+        return self._db.execute(
+            delete(contact_request).where(contact_request.c.answered_at < before)
+        ).rowcount
 
     def _list(self, *conditions: ColumnElement[bool]) -> list[ContactRequest]:
         rows = self._db.execute(

@@ -62,6 +62,7 @@ person_notice = Table(
     Column("delivered_at", UTCDateTime),
 )
 Index("ix_person_notice_subject_id_made_at", person_notice.c.subject_id, person_notice.c.made_at)
+Index("ix_person_notice_made_at", person_notice.c.made_at)
 Index(
     "ix_person_notice_outgoing",
     person_notice.c.made_at,

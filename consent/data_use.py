@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    delete,
     insert,
     select,
     true,
@@ -80,6 +81,12 @@ subject_chain = Table(
     Column("length", Integer, nullable=False),
     Column("head", LargeBinary, nullable=False),
     Column("latest_at", UTCDateTime, nullable=False),
+    # Entries whose time was over are removed from the beginning. How many they were, and the head
+    # after the last of them, stay: from there the rest is verified.
+    Column("removed", Integer, nullable=False, server_default="0"),
+    Column("removed_head", LargeBinary),
+    # No entry is older; found by it without reading the entries.
+    Column("oldest_at", UTCDateTime, nullable=False, index=True),
 )
 
 subject_key = Table(
@@ -318,7 +325,15 @@ class UseLog:
             values = _values(entry_id, 1, now, use, key)
             head = chain.advance(chain.EMPTY, values["commitment"])
             entries.append(values)
-            chains.append({"subject_id": subject_id, "length": 1, "head": head, "latest_at": now})
+            chains.append(
+                {
+                    "subject_id": subject_id,
+                    "length": 1,
+                    "head": head,
+                    "latest_at": now,
+                    "oldest_at": now,
+                }
+            )
             sealed = self._vault.seal("use-key", key, context=f"{subject_id}/{now.year}")
             keys.append({"subject_id": subject_id, "year": now.year, "sealed": sealed})
         for table, rows in ((subject_chain, chains), (subject_key, keys), (data_use, entries)):
@@ -376,19 +391,27 @@ class UseLog:
         return list(self._db.execute(newest_first))
 
     def is_intact(self, subject_id: str) -> bool:
-        """Recompute every commitment and the chain's head from the rows; True when all agree."""
+        """Recompute every commitment and the chain's head from the rows; True when all agree.
+
+        Where entries were removed because their time was over, it begins at the head they left.
+        """
         head_row = self._db.execute(
-            select(subject_chain.c.length, subject_chain.c.head).where(
-                subject_chain.c.subject_id == subject_id
-            )
+            select(
+                subject_chain.c.length,
+                subject_chain.c.head,
+                subject_chain.c.removed,
+                subject_chain.c.removed_head,
+            ).where(subject_chain.c.subject_id == subject_id)
         ).first()
-        length, expected = (0, chain.EMPTY) if head_row is None else head_row
+        length, expected, position, begin = (
+            (0, chain.EMPTY, 0, None) if head_row is None else head_row
+        )
         rows = self._db.execute(
             select(data_use)
             .where(data_use.c.subject_id == subject_id)
             .order_by(data_use.c.position)
         )
-        head, position = chain.EMPTY, 0
+        head = begin or chain.EMPTY
         for row in rows:
             position += 1
             entry = _entry(row)
@@ -401,6 +424,61 @@ class UseLog:
                 return False
             head = chain.advance(head, bound)
         return position == length and head == expected
+
+    def purge(self, before: datetime, *, chains: int) -> int:
+        """Remove the entries made before the moment, of so many chains at most; return how many.
+
+        Their content and the keys of whole years go; the chain keeps their number and the head after
+        the last, so it stays without gaps and verifiable. 0 means that no chain has such entries.
+        """
+        removed = 0
+        while not removed:
+            due = list(
+                self._db.execute(
+                    select(subject_chain.c.subject_id)
+                    .where(subject_chain.c.oldest_at < before)
+                    .order_by(subject_chain.c.oldest_at)
+                    .limit(chains)
+                ).scalars()
+            )
+            if not due:
+                return 0
+            removed = sum(self._shorten(subject_id, before) for subject_id in due)
+        return removed
+
+    def _shorten(self, subject_id: str, before: datetime) -> int:
+        begin = self._db.execute(
+            select(subject_chain.c.removed, subject_chain.c.removed_head)
+            .where(subject_chain.c.subject_id == subject_id)
+            .with_for_update()
+        ).one()
+        position, head = begin.removed, begin.removed_head or chain.EMPTY
+        of_chain = data_use.c.subject_id == subject_id
+        # Time never runs backwards in a chain, so what is too old is its beginning.
+        rows = self._db.execute(
+            select(data_use.c.position, data_use.c.commitment)
+            .where(of_chain, data_use.c.at < before)
+            .order_by(data_use.c.position)
+        )
+        for row in rows:
+            position, head = row.position, chain.advance(head, row.commitment)
+        self._db.execute(delete(data_use).where(of_chain, data_use.c.position <= position))
+        self._db.execute(
+            delete(subject_key).where(
+                subject_key.c.subject_id == subject_id, subject_key.c.year < before.year
+            )
+        )
+        oldest = self._db.execute(
+            select(data_use.c.at).where(of_chain).order_by(data_use.c.position).limit(1)
+        ).scalar()
+        self._db.execute(
+            update(subject_chain)
+            .where(subject_chain.c.subject_id == subject_id)
+            # An empty chain's next entry is made now at the earliest.
+            .values(removed=position, removed_head=head, oldest_at=oldest or self._clock())
+        )
+        removed: int = position - begin.removed
+        return removed
 
     def _locked_chain(self, subject_id: str, now: datetime) -> Chain:
         arguments = {"subject": subject_id, "year": now.year}
@@ -423,7 +501,7 @@ class UseLog:
         dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
         self._db.execute(
             dialect.insert(subject_chain)
-            .values(subject_id=subject_id, length=0, head=chain.EMPTY, latest_at=now)
+            .values(subject_id=subject_id, length=0, head=chain.EMPTY, latest_at=now, oldest_at=now)
             .on_conflict_do_nothing()
         )
 

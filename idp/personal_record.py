@@ -18,7 +18,7 @@ from accounts.mandates import mandate
 from accounts.secrets import password
 from accounts.sessions import browser_session
 from accounts.subject import subject
-from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseEntry
+from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseEntry, subject_chain
 from consent.decisions import consent, notice
 from idp.oidc.grants import oauth_grant
 from idp.services import Services
@@ -31,6 +31,7 @@ _UNTOLD = {
     "consent": {"asked"},
     "oauth_grant": set[str](),
     "mandate": set[str](),
+    "subject_chain": {"subject_id", "oldest_at"},
     "account_lock": set[str](),
 }
 """Columns that are secrets, or technical and without meaning for a person."""
@@ -96,6 +97,7 @@ class PersonalRecord:
                 for source, part in services.held.of_subject(self._subject_id).items()
                 for claim, value in part.values.items()
             ],
+            "chain_of_uses": self._chain(),
             "mandates": self._mandates(),
             "consents": self._rows(consent, consent.c.subject_id == self._subject_id),
             "notices": self._consent_notices(),
@@ -167,6 +169,10 @@ class PersonalRecord:
                 for key in services.passkeys.of_account(found.id)
             ],
         }
+
+    def _chain(self) -> dict[str, Any]:
+        found = self._rows(subject_chain, subject_chain.c.subject_id == self._subject_id)
+        return found[0] if found else {}
 
     def _mandates(self) -> list[dict[str, Any]]:
         mine = or_(

@@ -57,6 +57,14 @@ class Lifetimes:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """How long is kept what is not kept for ever; ``idp.retention`` names the law."""
+
+    use_years: int = 5
+    refused: timedelta = timedelta(days=730)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything an installation can be told."""
 
@@ -79,6 +87,7 @@ class Settings:
     xroad_places: Mapping[str, str] = field(default_factory=dict)
     """The subsystem of each register that is not at its usual place, by the register's name."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def is_secure(self) -> bool:
@@ -104,6 +113,8 @@ _KNOWN = {
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
     "XROAD_PLACES": "xroad_places",
+    "KEEP_USES_YEARS": "keep_uses_years",
+    "KEEP_REFUSED_DAYS": "keep_refused_days",
     "CONFIG": "config",
 }
 DEFAULT_ISSUER = "http://localhost:8000"
@@ -130,6 +141,10 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         registers_url=_registers_url(values),
         xroad_client=_xroad_client(values),
         xroad_places=_xroad_places(values.get("xroad_places", "")),
+        retention=Retention(
+            _count(values, "keep_uses_years", 5, most=100, least=5),
+            timedelta(days=_count(values, "keep_refused_days", 730, most=9999, least=30)),
+        ),
     )
 
 

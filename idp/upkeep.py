@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from idp import audit, changes, data_rotation, register_checks
+from idp import audit, changes, data_rotation, register_checks, retention
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
 
@@ -31,6 +31,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "failures": services.limits.purge(now),
             "signing keys": services.signing_keys.purge(now),
         }
+    gone |= retention.purge(installation)
     return {**gone, "data keys": data_rotation.destroy_outlived(installation)}
 
 

@@ -28,7 +28,7 @@ NOT_SEALED = {
     "consent.asked", "consent.notice_hash", "data_key.sealed", "data_use.commitment",
     "failure.key", "identifier.blind_index", "interaction.browser", "interaction.id_hash",
     "notice.hash", "passkey.credential_id", "passkey.public_key", "passkey.user_handle",
-    "spent_assertion.key", "subject_chain.head",
+    "spent_assertion.key", "subject_chain.head", "subject_chain.removed_head",
 }  # fmt: skip
 
 
