@@ -58,6 +58,7 @@ class Channel(StrEnum):
     ISSUING = "issuing"
     STAFF_VIEW = "staff_view"
     EXPORT = "export"
+    OPERATOR_VIEW = "operator_view"
 
 
 class Outcome(StrEnum):

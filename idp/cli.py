@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.exc import OperationalError
 
-from accounts.account import OPERATOR, Account, CloseReason, LockReason
+from accounts.account import OPERATOR, Account, AccountKind, CloseReason, LockReason
 from accounts.errors import AccountsError, SealBrokenError
 from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
+from consent.data_use import PROVIDER, Channel, SubjectRole, Use
 from idp import data_rotation
 from idp.account_import import AccountImport, CodesFile, ImportRefusedError, Refused, template
 from idp.audit import configure_logging
@@ -364,7 +365,9 @@ def account_naturalise(identifier: str, personal_number: str, ground: str) -> No
 def account_history(identifier: str) -> None:
     """Show what happened to an account: when, what, why and by whom; never the written ground."""
     with _told(), _transaction() as services:
-        for event in services.accounts.history(_found(services, identifier).id):
+        found = _found(services, identifier)
+        _note_look(services, found)
+        for event in services.accounts.history(found.id):
             click.echo(
                 f"{event.at:%Y-%m-%d %H:%M:%S}\t{event.kind.value}\t{event.reason or '-'}\t"
                 f"{event.actor.kind.value}"
@@ -622,7 +625,26 @@ def _found(services: Services, identifier: str) -> Account:
         raise _Failure("there is no account with this identifier") from None
 
 
+def _note_look(services: Services, found: Account) -> None:
+    """Let the person see that an operator looked: nobody looks unseen, whoever it is."""
+    is_organisation = found.kind is AccountKind.ORGANISATION
+    services.use_log.record(
+        Use(
+            subject_id=found.subject_id,
+            client_id=PROVIDER,
+            channel=Channel.OPERATOR_VIEW,
+            attributes=("vn_account_kind", "vn_account_level"),
+            purpose="account-care",
+            purpose_version=1,
+            legal_basis="statutory-function",
+            correlation=services.correlation,
+            subject_role=SubjectRole.ORGANISATION if is_organisation else SubjectRole.PRIMARY,
+        )
+    )
+
+
 def _show(services: Services, found: Account) -> None:
+    _note_look(services, found)
     locks = ", ".join(sorted(lock.value for lock in found.locks)) or "none"
     click.echo(
         f"account {found.id}\nkind {found.kind.value}\nlevel {found.level.value}\n"

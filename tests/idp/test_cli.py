@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from consent.data_use import Channel
 from idp.cli import main
-from tests.support.stores import INSTALLATION_SECRET, Templates
+from idp.services import Installation
+from tests.support.stores import INSTALLATION_SECRET, Templates, settings_for
 
 
 @pytest.fixture
@@ -172,6 +174,23 @@ def test_an_account_can_be_locked_and_unlocked(environment: Path) -> None:
     assert "authority-order, risk" in told("account", "lock", "lan")
     assert "locks authority-order" in told("account", "unlock", "lan", "--reason", "risk")
     assert "locks none" in told("account", "unlock", "lan")
+
+
+def test_who_is_shown_to_an_operator_sees_it(environment: Path, database_url: str) -> None:
+    told("account", "show", "lan")
+    told("account", "lock", "lan", "--reason", "risk")
+    told("account", "history", "lan")
+    installation = Installation(settings_for(database_url, environment))
+    try:
+        with installation.engine.begin() as db:
+            services = installation.services(db)
+            subject = services.subjects.find_for_sign_in("lan")
+            assert subject is not None
+            channels = [entry.use.channel for entry in services.use_log.of_subject(subject)]
+            assert channels.count(Channel.OPERATOR_VIEW) == 3
+            assert services.use_log.is_intact(subject)
+    finally:
+        installation.engine.dispose()
 
 
 def test_an_account_can_be_closed_and_tells_its_history(environment: Path) -> None:
