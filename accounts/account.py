@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from accounts.errors import AccountClosedError, UnknownAccountError
 from accounts.levels import AccountLevel
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 ACTIVATION_CODE_LIFETIME = timedelta(days=7)
 
@@ -155,7 +155,7 @@ account_event = Table(
     Column("actor", String(16), nullable=False),
     Column("actor_id", String(32)),
     # The document it rests on, in an officer's words: it may name people, so it is sealed.
-    Column("ground", LargeBinary),
+    Column("ground", LargeBinary, info=sealed_as("account-event", "id")),
     Column("at", UTCDateTime, nullable=False),
 )
 
@@ -280,16 +280,14 @@ class Accounts:
         self._db.execute(
             insert(activation).values(
                 account_id=account_id,
-                code_mac=self._code_mac(account_id, code),
+                code_mac=code_mac(self._vault, account_id, code),
                 expires_at=self._clock() + ACTIVATION_CODE_LIFETIME,
             )
         )
 
     def new_activation_code(self, account_id: str) -> str:
         """Make and set a code of twelve digits, easy to read out at a desk, and return it once."""
-        number = int.from_bytes(self._chance(16)) % 10**12
-        digits = f"{number:012}"
-        code = "-".join((digits[:4], digits[4:8], digits[8:]))
+        code = new_code(self._chance)
         self.give_activation_code(account_id, code)
         return code
 
@@ -298,7 +296,7 @@ class Accounts:
         found = self._db.execute(
             select(activation.c.account_id).where(
                 activation.c.account_id == account_id,
-                activation.c.code_mac == self._code_mac(account_id, code),
+                activation.c.code_mac == code_mac(self._vault, account_id, code),
                 activation.c.expires_at > self._clock(),
             )
         ).first()
@@ -457,10 +455,6 @@ class Accounts:
             )
         )
 
-    def _code_mac(self, account_id: str, code: str) -> bytes:
-        typed = "".join(code.split()).replace("-", "").upper()
-        return self._vault.mac("activation-code", account_id, typed)
-
     def _one(self, condition: ColumnElement[bool]) -> Account | None:
         live_first = account.c.state == AccountState.CLOSED.value
         row = self._db.execute(
@@ -485,3 +479,15 @@ class Accounts:
             closed_reason=CloseReason(row.closed_reason) if row.closed_reason else None,
             successor_of=row.successor_of,
         )
+
+
+def new_code(chance: Chance) -> str:
+    """Return an activation code: twelve digits in three groups, easy to read out at a desk."""
+    digits = f"{int.from_bytes(chance(16)) % 10**12:012}"
+    return "-".join((digits[:4], digits[4:8], digits[8:]))
+
+
+def code_mac(vault: Vault, account_id: str, code: str) -> bytes:
+    """Return what is kept of an activation code, however it is typed."""
+    typed = "".join(code.split()).replace("-", "").upper()
+    return vault.mac("activation-code", account_id, typed)

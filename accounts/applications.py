@@ -22,6 +22,8 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    and_,
+    delete,
     insert,
     select,
     update,
@@ -31,7 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from accounts.errors import UnknownApplicationError
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.subject import IdentifierType, canonical
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 
 class ApplicationKind(StrEnum):
@@ -95,14 +97,14 @@ application = Table(
     Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False, index=True),
     Column("applicant_id", String(32), ForeignKey("subject.id"), index=True),
     Column("reference_mac", LargeBinary, unique=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("application", "id")),
     Column("submitted_at", UTCDateTime, nullable=False),
     Column("due_at", UTCDateTime),
     Column("next_check_at", UTCDateTime, index=True),
     Column("checks", Integer, nullable=False),
     Column("decided_at", UTCDateTime),
     Column("decided_by", String(32)),
-    Column("decision", LargeBinary),
+    Column("decision", LargeBinary, info=sealed_as("application-decision", "id")),
     Column("account_id", String(32), ForeignKey("account.id")),
 )
 Index("ix_application_state_due_at", application.c.state, application.c.due_at)
@@ -114,7 +116,12 @@ evidence = Table(
     Column("application_id", String(32), ForeignKey("application.id"), nullable=False, index=True),
     Column("source", String(16), nullable=False),
     Column("outcome", String(16), nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column(
+        "sealed",
+        LargeBinary,
+        nullable=False,
+        info=sealed_as("application-evidence", "application_id"),
+    ),
     Column("as_of", UTCDateTime, nullable=False),
     Column("received_at", UTCDateTime, nullable=False),
     # The use entry under which a register was asked, or the officer to whom something was shown.
@@ -128,7 +135,12 @@ agreement = Table(
     Column("id", String(32), primary_key=True),
     Column("application_id", String(32), ForeignKey("application.id"), nullable=False),
     Column("blind_index", LargeBinary, nullable=False, index=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column(
+        "sealed",
+        LargeBinary,
+        nullable=False,
+        info=sealed_as("application-agreement", "application_id"),
+    ),
     Column("answer", String(16), nullable=False),
     Column("asked_at", UTCDateTime, nullable=False),
     Column("answered_at", UTCDateTime),
@@ -422,6 +434,38 @@ class Applications:
             .values(answer=answer.value, answered_at=self._clock(), answered_by=by)
         ).rowcount
         return answered == 1
+
+    def purge(
+        self, *, refused_before: datetime, abandoned_before: datetime, limit: int = 200
+    ) -> int:
+        """Remove refused applications, and those that wait for a visit that never came, with all
+        their evidence; return how many, at most ``limit``.
+        """
+        refused = and_(
+            application.c.state == ApplicationState.REFUSED.value,
+            application.c.decided_at < refused_before,
+        )
+        abandoned = and_(
+            application.c.state.in_(_OPEN),
+            application.c.due_at.is_(None),
+            application.c.submitted_at < abandoned_before,
+        )
+        gone = list(
+            self._db.execute(
+                select(application.c.id)
+                .where(refused | abandoned)
+                .order_by(application.c.id)
+                .limit(limit)
+                .with_for_update()
+            ).scalars()
+        )
+        for table, column in (
+            (evidence, evidence.c.application_id),
+            (agreement, agreement.c.application_id),
+            (application, application.c.id),
+        ):
+            self._db.execute(delete(table).where(column.in_(gone)))
+        return len(gone)
 
     def _agreements(self, condition: ColumnElement[bool]) -> list[Agreement]:
         rows = self._db.execute(

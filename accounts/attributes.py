@@ -4,6 +4,7 @@ The dictionary's names are here too, for everybody who works with both.
 """
 
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, cast
 
@@ -38,7 +39,7 @@ from accounts.dictionary import (
     age_in,
 )
 from accounts.schema import Clock, UTCDateTime, metadata
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 __all__ = [
     "ALLOWED",
@@ -73,7 +74,7 @@ held_attributes = Table(
     "held_attributes",
     metadata,
     Column("subject_id", String(32), ForeignKey("subject.id"), primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("held-attributes", "subject_id")),
     Column("updated_at", UTCDateTime, nullable=False),
 )
 
@@ -151,19 +152,7 @@ class HeldAttributes:
         known = bool(held)
         kept = {claim: _minimised(claim, _composed(value)) for claim, value in values.items()}
         held[source] = Held(source, now, kept, asked)
-        document = {
-            part.source.value: {
-                "as_of": int(part.as_of.timestamp()),
-                "values": part.values,
-                **({"asked": sorted(part.asked)} if part.asked else {}),
-            }
-            for part in held.values()
-        }
-        sealed = self._vault.seal(
-            "held-attributes",
-            orjson.dumps(document),
-            context=subject_id,
-        )
+        sealed = sealed_document(self._vault, subject_id, held.values())
         self._read[subject_id] = sealed
         if known:
             self._db.execute(
@@ -175,6 +164,19 @@ class HeldAttributes:
             self._db.execute(
                 insert(held_attributes).values(subject_id=subject_id, sealed=sealed, updated_at=now)
             )
+
+
+def sealed_document(vault: Vault, subject_id: str, parts: Iterable[Held]) -> bytes:
+    """Return what is held of a subject, source by source, as it is stored."""
+    document = {
+        part.source.value: {
+            "as_of": int(part.as_of.timestamp()),
+            "values": part.values,
+            **({"asked": sorted(part.asked)} if part.asked else {}),
+        }
+        for part in parts
+    }
+    return vault.seal("held-attributes", orjson.dumps(document), context=subject_id)
 
 
 def best_value(held: dict[Source, Held], claim: str) -> Value | None:

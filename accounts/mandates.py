@@ -35,7 +35,7 @@ from sqlalchemy import (
 from accounts.account import AccountState, account, account_lock
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.subject import subject
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 OFFER_LASTS = timedelta(days=14)
 """An offer that nobody answers lapses after so long."""
@@ -122,7 +122,7 @@ mandate = Table(
     Column("lapses_at", UTCDateTime),
     Column("accepted_at", UTCDateTime),
     # The name that the giver typed: until the other answers, she learns no more than she knew.
-    Column("stated", LargeBinary),
+    Column("stated", LargeBinary, info=sealed_as("mandate", "id")),
     Column("client_id", String(255)),
     Column("key_thumbprint", String(64)),
 )

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 CARD_CODES: Final = 20
 CARD_CODE_DIGITS: Final = 10
@@ -47,7 +47,7 @@ totp = Table(
     Column("account_id", String(32), ForeignKey("account.id"), nullable=False),
     # An app in use stays in use until a code of the next one confirmed that.
     Column("in_use", Boolean, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("totp", "account_id")),
     Column("since", UTCDateTime, nullable=False),
     Column("last_step", BigInteger, nullable=False),
     PrimaryKeyConstraint("account_id", "in_use"),

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from accounts.errors import BadIdentifierError, IdentifierTakenError
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 
 class SubjectKind(StrEnum):
@@ -60,7 +60,7 @@ identifier = Table(
     Column("id", String(32), primary_key=True),
     Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False, index=True),
     Column("type", String(24), nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("identifier", "subject_id")),
     Column("blind_index", LargeBinary, nullable=False, index=True),
     Column("source", String(32), nullable=False),
     Column("valid_from", UTCDateTime, nullable=False),

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from accounts.account import LockReason
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 
 unlock_request = Table(
     "unlock_request",
@@ -26,7 +26,7 @@ unlock_request = Table(
     Column("id", String(32), primary_key=True),
     Column("account_id", String(32), ForeignKey("account.id"), nullable=False),
     Column("reason", String(24), nullable=False),
-    Column("ground", LargeBinary, nullable=False),
+    Column("ground", LargeBinary, nullable=False, info=sealed_as("unlock-request", "id")),
     Column("asked_by", String(32), ForeignKey("officer.id"), nullable=False),
     Column("asked_at", UTCDateTime, nullable=False),
     Column("answer", String(16)),

@@ -5,7 +5,7 @@ chain under a lock of the chain's row, so positions have no gaps and heads never
 attribute names, never values, addresses or free text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    delete,
     insert,
     select,
     true,
@@ -37,7 +38,7 @@ from sqlalchemy.exc import IntegrityError
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.statements import NeedsTransactionError, Statement, given, stands_alone
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 from consent.ledger import chain, commitment
 
 SCHEMA_VERSION = 1
@@ -56,6 +57,8 @@ class Channel(StrEnum):
     CONNECTOR_PUSH = "connector_push"
     ISSUING = "issuing"
     STAFF_VIEW = "staff_view"
+    EXPORT = "export"
+    OPERATOR_VIEW = "operator_view"
 
 
 class Outcome(StrEnum):
@@ -81,6 +84,12 @@ subject_chain = Table(
     Column("length", Integer, nullable=False),
     Column("head", LargeBinary, nullable=False),
     Column("latest_at", UTCDateTime, nullable=False),
+    # Entries whose time was over are removed from the beginning. How many they were, and the head
+    # after the last of them, stay: from there the rest is verified.
+    Column("removed", Integer, nullable=False, server_default="0"),
+    Column("removed_head", LargeBinary),
+    # No entry is older; found by it without reading the entries.
+    Column("oldest_at", UTCDateTime, nullable=False, index=True),
 )
 
 subject_key = Table(
@@ -88,7 +97,7 @@ subject_key = Table(
     metadata,
     Column("subject_id", String(32), ForeignKey("subject.id"), nullable=False),
     Column("year", Integer, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("use-key", "subject_id", "year")),
     PrimaryKeyConstraint("subject_id", "year"),
 )
 
@@ -294,32 +303,10 @@ class UseLog:
         at = max(now, end.latest_at)
         entry_id = new_id(now, self._chance)
         position = end.length + 1
-        content = _content(entry_id, position, at, use)
         key, sealed_key = self._key(use.subject_id, at.year, now.year, end.sealed_key)
-        bound = commitment.commit(content, commitment.salt(key, entry_id))
-        head = chain.advance(end.head, bound)
-        values = {
-            "entry_id": entry_id,
-            "entry_subject_id": use.subject_id,
-            "entry_position": position,
-            "entry_at": at,
-            "entry_client_id": use.client_id,
-            "entry_channel": use.channel.value,
-            "entry_outcome": use.outcome.value,
-            "entry_subject_role": use.subject_role.value,
-            "entry_attributes": orjson.dumps(content["attributes"]).decode(),
-            "entry_purpose": use.purpose,
-            "entry_purpose_version": use.purpose_version,
-            "entry_legal_basis": use.legal_basis,
-            "entry_consent_id": use.consent_id,
-            "entry_grant_id": use.grant_id,
-            "entry_other_party": use.other_party,
-            "entry_correlation": use.correlation,
-            "entry_personal": any(name != "sub" for name in use.attributes)
-            and use.client_id != PROVIDER,
-            "entry_commitment": bound,
-            "new_head": head,
-        }
+        row = _values(entry_id, position, at, use, key)
+        head = chain.advance(end.head, row["commitment"])
+        values = {f"entry_{name}": value for name, value in row.items()} | {"new_head": head}
         if stands_alone(self._db):
             self._append_alone(use, values)
         else:
@@ -328,6 +315,32 @@ class UseLog:
             _append_and_advance.change(self._db, values)
         self._chains[use.subject_id] = Chain(position, head, at, sealed_key)
         return entry_id
+
+    def open_with(self, uses: Sequence[Use]) -> None:
+        """Open the chains of new subjects with one entry each, in a few statements.
+
+        A subject that has a chain already makes the whole fail.
+        """
+        now = self._clock()
+        entries, chains, keys = [], [], []
+        for use in uses:
+            subject_id, key, entry_id = use.subject_id, self._chance(32), new_id(now, self._chance)
+            values = _values(entry_id, 1, now, use, key)
+            head = chain.advance(chain.EMPTY, values["commitment"])
+            entries.append(values)
+            chains.append(
+                {
+                    "subject_id": subject_id,
+                    "length": 1,
+                    "head": head,
+                    "latest_at": now,
+                    "oldest_at": now,
+                }
+            )
+            sealed = self._vault.seal("use-key", key, context=f"{subject_id}/{now.year}")
+            keys.append({"subject_id": subject_id, "year": now.year, "sealed": sealed})
+        for table, rows in ((subject_chain, chains), (subject_key, keys), (data_use, entries)):
+            self._db.execute(insert(table), rows)
 
     def _append_alone(self, use: Use, values: Mapping[str, Any]) -> None:
         if self._condition is None or use.grant_id is None:
@@ -381,19 +394,27 @@ class UseLog:
         return list(self._db.execute(newest_first))
 
     def is_intact(self, subject_id: str) -> bool:
-        """Recompute every commitment and the chain's head from the rows; True when all agree."""
+        """Recompute every commitment and the chain's head from the rows; True when all agree.
+
+        Where entries were removed because their time was over, it begins at the head they left.
+        """
         head_row = self._db.execute(
-            select(subject_chain.c.length, subject_chain.c.head).where(
-                subject_chain.c.subject_id == subject_id
-            )
+            select(
+                subject_chain.c.length,
+                subject_chain.c.head,
+                subject_chain.c.removed,
+                subject_chain.c.removed_head,
+            ).where(subject_chain.c.subject_id == subject_id)
         ).first()
-        length, expected = (0, chain.EMPTY) if head_row is None else head_row
+        length, expected, position, begin = (
+            (0, chain.EMPTY, 0, None) if head_row is None else head_row
+        )
         rows = self._db.execute(
             select(data_use)
             .where(data_use.c.subject_id == subject_id)
             .order_by(data_use.c.position)
         )
-        head, position = chain.EMPTY, 0
+        head = begin or chain.EMPTY
         for row in rows:
             position += 1
             entry = _entry(row)
@@ -406,6 +427,61 @@ class UseLog:
                 return False
             head = chain.advance(head, bound)
         return position == length and head == expected
+
+    def purge(self, before: datetime, *, chains: int) -> int:
+        """Remove the entries made before the moment, of so many chains at most; return how many.
+
+        Their content and the keys of whole years go; the chain keeps their number and the head after
+        the last, so it stays without gaps and verifiable. 0 means that no chain has such entries.
+        """
+        removed = 0
+        while not removed:
+            due = list(
+                self._db.execute(
+                    select(subject_chain.c.subject_id)
+                    .where(subject_chain.c.oldest_at < before)
+                    .order_by(subject_chain.c.oldest_at)
+                    .limit(chains)
+                ).scalars()
+            )
+            if not due:
+                return 0
+            removed = sum(self._shorten(subject_id, before) for subject_id in due)
+        return removed
+
+    def _shorten(self, subject_id: str, before: datetime) -> int:
+        begin = self._db.execute(
+            select(subject_chain.c.removed, subject_chain.c.removed_head)
+            .where(subject_chain.c.subject_id == subject_id)
+            .with_for_update()
+        ).one()
+        position, head = begin.removed, begin.removed_head or chain.EMPTY
+        of_chain = data_use.c.subject_id == subject_id
+        # Time never runs backwards in a chain, so what is too old is its beginning.
+        rows = self._db.execute(
+            select(data_use.c.position, data_use.c.commitment)
+            .where(of_chain, data_use.c.at < before)
+            .order_by(data_use.c.position)
+        )
+        for row in rows:
+            position, head = row.position, chain.advance(head, row.commitment)
+        self._db.execute(delete(data_use).where(of_chain, data_use.c.position <= position))
+        self._db.execute(
+            delete(subject_key).where(
+                subject_key.c.subject_id == subject_id, subject_key.c.year < before.year
+            )
+        )
+        oldest = self._db.execute(
+            select(data_use.c.at).where(of_chain).order_by(data_use.c.position).limit(1)
+        ).scalar()
+        self._db.execute(
+            update(subject_chain)
+            .where(subject_chain.c.subject_id == subject_id)
+            # An empty chain's next entry is made now at the earliest.
+            .values(removed=position, removed_head=head, oldest_at=oldest or self._clock())
+        )
+        removed: int = position - begin.removed
+        return removed
 
     def _locked_chain(self, subject_id: str, now: datetime) -> Chain:
         arguments = {"subject": subject_id, "year": now.year}
@@ -428,7 +504,7 @@ class UseLog:
         dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
         self._db.execute(
             dialect.insert(subject_chain)
-            .values(subject_id=subject_id, length=0, head=chain.EMPTY, latest_at=now)
+            .values(subject_id=subject_id, length=0, head=chain.EMPTY, latest_at=now, oldest_at=now)
             .on_conflict_do_nothing()
         )
 
@@ -471,6 +547,31 @@ def _content(entry_id: str, position: int, at: datetime, use: Use) -> dict[str, 
         "grant_id": use.grant_id,
         "other_party": use.other_party,
         "correlation": use.correlation,
+    }
+
+
+def _values(entry_id: str, position: int, at: datetime, use: Use, key: bytes) -> dict[str, Any]:
+    """Return an entry's row, bound by its commitment."""
+    content = _content(entry_id, position, at, use)
+    return {
+        "id": entry_id,
+        "subject_id": use.subject_id,
+        "position": position,
+        "at": at,
+        "client_id": use.client_id,
+        "channel": use.channel.value,
+        "outcome": use.outcome.value,
+        "subject_role": use.subject_role.value,
+        "attributes": orjson.dumps(content["attributes"]).decode(),
+        "purpose": use.purpose,
+        "purpose_version": use.purpose_version,
+        "legal_basis": use.legal_basis,
+        "consent_id": use.consent_id,
+        "grant_id": use.grant_id,
+        "other_party": use.other_party,
+        "correlation": use.correlation,
+        "personal": any(name != "sub" for name in use.attributes) and use.client_id != PROVIDER,
+        "commitment": commitment.commit(content, commitment.salt(key, entry_id)),
     }
 
 

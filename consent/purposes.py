@@ -93,6 +93,16 @@ _PURPOSES = (
         },
         _YEAR,
     ),
+    Purpose(
+        "own-copy",
+        1,
+        {"vi": "Cung cấp dữ liệu cho chính bạn", "en": "Giving you a copy of your own data"},
+        {
+            "vi": "Bạn tải về bản sao dữ liệu mà Sen ID lưu giữ về bạn.",
+            "en": "You downloaded a copy of what Sen ID holds about you.",
+        },
+        _YEAR,
+    ),
 )
 
 _BASES = (
@@ -108,6 +118,14 @@ _BASES = (
             "vi": "Luật 91/2025/QH15, Điều 19; Nghị định 69/2024/NĐ-CP",
             "en": "Law 91/2025/QH15, Article 19; Decree 69/2024/ND-CP",
         },
+    ),
+    LegalBasis(
+        "right-of-access",
+        {
+            "vi": "Quyền của bạn đối với dữ liệu cá nhân",
+            "en": "Your right to your own data",
+        },
+        {"vi": "Luật 91/2025/QH15, Điều 4", "en": "Law 91/2025/QH15, Article 4"},
     ),
 )
 

@@ -112,6 +112,7 @@ def _person() -> dict[str, object] | None:
             if session is None
             else {
                 "name": person.name_of(session.subject_id),
+                "unread": context.services().notices.count_unread(session.subject_id),
                 "is_officer": context.services().officers.serving(session.subject_id) is not None,
             }
         )

@@ -7,8 +7,10 @@ import secrets
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,13 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.exc import OperationalError
 
-from accounts.account import OPERATOR, Account, CloseReason, LockReason
+from accounts.account import OPERATOR, Account, AccountKind, CloseReason, LockReason
 from accounts.errors import AccountsError, SealBrokenError
 from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
+from consent.data_use import PROVIDER, Channel, SubjectRole, Use
+from idp import data_rotation
+from idp.account_import import AccountImport, CodesFile, ImportRefusedError, Refused, template
 from idp.audit import configure_logging
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
@@ -31,18 +36,20 @@ from idp.keys import ALGORITHMS
 from idp.oidc.relying_parties import SECRET_METHODS, RegistrationError
 from idp.register_commands import registers
 from idp.seed import SeedError, read_seed
-from idp.services import Installation, Services
+from idp.services import Installation, Services, prepare_keys
 from idp.settings import (
     Settings,
     SettingsError,
     data_dir,
     raw_settings,
+    read_secret,
     read_settings,
     secret_path,
 )
 from idp.upkeep import purge as purge_expired
 
 _PROGRESS_FROM = 1000
+_REFUSALS_SHOWN = 20
 
 
 class _Failure(click.ClickException):
@@ -92,10 +99,7 @@ def seed(file: Path) -> None:
         prepared = read_seed(text, installation.hashing.hash_unchecked, known.find)
         rows = text.count('"client_id"') + text.count('"kind"') + text.count('"tax_code"')
         with (
-            Progress(
-                console=Console(stderr=True),
-                disable=rows <= _PROGRESS_FROM or not sys.stderr.isatty(),
-            ) as bar,
+            _progress(wanted=rows > _PROGRESS_FROM) as bar,
             installation.engine.begin() as db,
         ):
             task = bar.add_task("seeding", total=None)
@@ -188,7 +192,7 @@ def relying_party_disable(client_id: str) -> None:
 
 @main.group()
 def keys() -> None:
-    """Look after signing keys."""
+    """Look after signing keys, data keys and the secret."""
 
 
 @keys.command("list")
@@ -206,6 +210,52 @@ def keys_rotate(algorithm: tuple[str, ...]) -> None:
     with _told(), _transaction() as services:
         for name in algorithm:
             click.echo(f"{services.signing_keys.rotate(name)}\t{name}\tactive")
+
+
+@keys.command("data")
+def keys_data() -> None:
+    """List the keys that personal data is sealed with; 0 is the root."""
+    with _told(), _transaction() as services:
+        for key in services.installation.data_keys(services.db).all():
+            state = "in use" if key.retired_at is None else f"retired {key.retired_at:%Y-%m-%d}"
+            click.echo(f"{key.id}\t{state}\tmade {key.made_at:%Y-%m-%d}")
+
+
+@keys.command("rotate-data")
+def keys_rotate_data() -> None:
+    """Seal all personal data with a new key, while servers run; interrupted, run it again."""
+    with _told(), _installation() as installation, _progress() as bar:
+        task = bar.add_task("sealing anew", total=None)
+        try:
+            rotated = data_rotation.rotate(
+                installation,
+                expect=lambda values: bar.update(task, total=values),
+                done=lambda values: bar.advance(task, values),
+                wait=lambda span: time.sleep(span.total_seconds()),
+            )
+        except SealBrokenError as error:
+            raise _Failure(f"a value cannot be opened ({error}); no key was retired") from error
+        except data_rotation.StillWrittenError as error:
+            raise _Failure(
+                "something still writes with the old key; run this again when no old server runs"
+            ) from error
+    click.echo(f"{rotated.values} values sealed with key {rotated.key_id}")
+    if rotated.retired:
+        told = ", ".join(map(str, rotated.retired))
+        click.echo(f"retired {told}; after an hour the next purge destroys what retired")
+
+
+@keys.command("change-secret")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def keys_change_secret(file: Path) -> None:
+    """Seal the data keys under the secret in FILE, which SEN_SECRET_FILE has to name from then on."""
+    with _told(), _installation() as installation:
+        try:
+            changed = data_rotation.change_secret(installation, read_secret(file))
+        except SealBrokenError as error:
+            raise _Failure("neither secret fits this database; nothing was changed") from error
+    click.echo("the data keys are sealed under the new secret" if changed else "done before")
+    click.echo(f"now let SEN_SECRET_FILE name {file} and restart every server")
 
 
 @registers.command("status")
@@ -315,11 +365,72 @@ def account_naturalise(identifier: str, personal_number: str, ground: str) -> No
 def account_history(identifier: str) -> None:
     """Show what happened to an account: when, what, why and by whom; never the written ground."""
     with _told(), _transaction() as services:
-        for event in services.accounts.history(_found(services, identifier).id):
+        found = _found(services, identifier)
+        _note_look(services, found)
+        for event in services.accounts.history(found.id):
             click.echo(
                 f"{event.at:%Y-%m-%d %H:%M:%S}\t{event.kind.value}\t{event.reason or '-'}\t"
                 f"{event.actor.kind.value}"
             )
+
+
+@main.group()
+def accounts() -> None:
+    """Take over many accounts at once."""
+
+
+@accounts.command("template")
+def accounts_template() -> None:
+    """Print the head line of a file to import (docs/import.md)."""
+    click.echo(template(), nl=False)
+
+
+@accounts.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    required=True,
+    help="The day on which the old system had what the file says.",
+)
+@click.option("--name", default=None, help="Tells this import from others; default: FILE's name.")
+@click.option(
+    "--codes", type=click.Path(path_type=Path), help="Write activation codes to this file."
+)
+@click.option("--report", type=click.Path(path_type=Path), help="Write refused rows to this file.")
+def accounts_import(
+    file: Path, as_of: datetime, name: str | None, codes: Path | None, report: Path | None
+) -> None:
+    """Take accounts of an older system from a CSV FILE; run again, it goes on where it stopped."""
+    with ExitStack() as open_, _told(), _installation() as installation, _progress() as bar:
+        task = bar.add_task("importing", total=file.stat().st_size)
+        told = open_.enter_context(report.open("w", encoding="utf-8")) if report else None
+        shown = 0
+
+        def refuse(row: Refused) -> None:
+            nonlocal shown
+            shown += 1
+            if told is not None:
+                click.echo(f"{row.line}\t{row.reason}", file=told)
+            elif shown <= _REFUSALS_SHOWN:
+                click.echo(f"line {row.line}: {row.reason}", err=True)
+
+        written = CodesFile(codes) if codes else None
+        if written is not None:
+            open_.callback(written.close)
+        done = AccountImport(
+            installation,
+            name or file.stem,
+            as_of.date(),
+            refuse,
+            written,
+            lambda position: bar.update(task, completed=position),
+        ).run(file)
+    if report is None and done.refused > _REFUSALS_SHOWN:
+        click.echo(f"… and {done.refused - _REFUSALS_SHOWN} more; --report keeps all", err=True)
+    click.echo(f"{done.taken} taken, {done.before} taken before, {done.refused} refused")
+    if done.refused:
+        sys.exit(1)
 
 
 @account.command("activation-code")
@@ -455,16 +566,18 @@ def _write_secret(path: Path) -> None:
 
 def _prepare(installation: Installation) -> None:
     upgrade(installation.engine)
-    with installation.engine.begin() as db:
-        keys_stored = installation.services(db).signing_keys
-        keys_stored.ensure()
-        try:
-            keys_stored.all()
-        except SealBrokenError as error:
-            raise SettingsError(
-                "the secret does not fit this database; "
-                "point SEN_SECRET_FILE at the one it was made with"
-            ) from error
+    try:
+        prepare_keys(installation)
+    except SealBrokenError as error:
+        raise SettingsError(
+            "the secret does not fit this database; "
+            "point SEN_SECRET_FILE at the one it was made with"
+        ) from error
+
+
+def _progress(*, wanted: bool = True) -> Progress:
+    """Return a progress bar on standard error, which stays silent where nobody would watch it."""
+    return Progress(console=Console(stderr=True), disable=not wanted or not sys.stderr.isatty())
 
 
 @contextmanager
@@ -472,7 +585,13 @@ def _told() -> Iterator[None]:
     """Turn what an operator can mend into one sentence."""
     try:
         yield
-    except (SettingsError, SeedError, RegistrationError, AccountsError) as error:
+    except (
+        SettingsError,
+        SeedError,
+        RegistrationError,
+        AccountsError,
+        ImportRefusedError,
+    ) as error:
         raise _Failure(str(error)) from error
     except OperationalError as error:
         raise _Failure(f"the database cannot be used: {error.orig}") from error
@@ -506,7 +625,26 @@ def _found(services: Services, identifier: str) -> Account:
         raise _Failure("there is no account with this identifier") from None
 
 
+def _note_look(services: Services, found: Account) -> None:
+    """Let the person see that an operator looked: nobody looks unseen, whoever it is."""
+    is_organisation = found.kind is AccountKind.ORGANISATION
+    services.use_log.record(
+        Use(
+            subject_id=found.subject_id,
+            client_id=PROVIDER,
+            channel=Channel.OPERATOR_VIEW,
+            attributes=("vn_account_kind", "vn_account_level"),
+            purpose="account-care",
+            purpose_version=1,
+            legal_basis="statutory-function",
+            correlation=services.correlation,
+            subject_role=SubjectRole.ORGANISATION if is_organisation else SubjectRole.PRIMARY,
+        )
+    )
+
+
 def _show(services: Services, found: Account) -> None:
+    _note_look(services, found)
     locks = ", ".join(sorted(lock.value for lock in found.locks)) or "none"
     click.echo(
         f"account {found.id}\nkind {found.kind.value}\nlevel {found.level.value}\n"

@@ -7,13 +7,16 @@ own timeline. It is written in the transaction that shows her data, so nobody lo
 from dataclasses import dataclass
 
 from accounts.account import Account, AccountKind, Accounts, Actor, ActorKind, LockReason
-from accounts.errors import AccountsError
+from accounts.contact_requests import ContactRequest, ContactRequests
+from accounts.errors import AccountClosedError, AccountsError
+from accounts.notices import NoticeKind, Notices
 from accounts.officers import Officer
 from accounts.subject import Subjects
 from accounts.unlocking import UnlockRequests
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
 from idp import audit, limits
 from idp.applying.rules import NotReadyError, OwnCaseError, written
+from idp.contact import CONTACTS, ContactBook, as_stored
 from idp.limits import Limits
 from idp.standing import Standing
 
@@ -35,6 +38,12 @@ class SearchesUsedUpError(AccountsError):
     code = "too-many-failures"
 
 
+class ContactTakenUpError(AccountsError):
+    """Another change of this very contact waits for its second officer."""
+
+    code = "contact-taken-up"
+
+
 @dataclass(frozen=True)
 class Desk:
     """One officer's work within one transaction."""
@@ -44,6 +53,9 @@ class Desk:
     subjects: Subjects
     standing: Standing
     unlock_requests: UnlockRequests
+    contact_requests: ContactRequests
+    contact_book: ContactBook
+    notices: Notices
     use_log: UseLog
     limits: Limits
     correlation: str
@@ -139,6 +151,65 @@ class Desk:
             )
         return request.account_id
 
+    def look_at_contact(self, found: Account) -> None:
+        """Record that the officer is being shown name and contacts of the account's holder."""
+        is_organisation = found.kind is AccountKind.ORGANISATION
+        name = "organization_name" if is_organisation else "name"
+        claims = (name, "email", "phone_number")
+        self.look(found.subject_id, claims, "account-care", organisation=is_organisation)
+
+    def ask_contact_change(self, account_id: str, claim: str, value: str, ground: str) -> None:
+        """Ask a second officer to change a contact; the holder is told at once.
+
+        Raises:
+            BadContactError: the value cannot be such a contact.
+            ReasonMissingError: the ground is not named.
+            OwnCaseError: it is the officer's own account.
+            AccountClosedError: there is nothing to change any more.
+            ContactTakenUpError: another request for this contact is open.
+        """
+        found = self._of_another(account_id)
+        if found.closed_at is not None:
+            raise AccountClosedError
+        value = as_stored(claim, value)
+        text = written(ground)
+        if not self.contact_requests.ask(account_id, claim, value, text, self.officer.id):
+            raise ContactTakenUpError
+        self._tell(found, NoticeKind.CONTACT_CHANGE_ASKED, claim)
+        audit.security_event("contact.asked", account=account_id, officer=self.officer.id)
+
+    def contact_request(self, request_id: str) -> ContactRequest:
+        """Return a request that waits for a second officer.
+
+        Raises:
+            NotReadyError: there is none, or it was answered.
+        """
+        found = self.contact_requests.find(request_id)
+        if found is None:
+            raise NotReadyError
+        return found
+
+    def answer_contact_change(self, request_id: str, *, confirms: bool) -> None:
+        """Answer another officer's request; what is confirmed is changed at once.
+
+        Raises:
+            NotReadyError: it is the officer's own request, or was answered before.
+            OwnCaseError: it is the officer's own account.
+            AccountClosedError: there is nothing to change any more.
+        """
+        request = self.contact_request(request_id)
+        found = self._of_another(request.account_id)
+        if found.closed_at is not None and confirms:
+            raise AccountClosedError
+        if not self.contact_requests.answer(request_id, self.officer.id, confirms=confirms):
+            raise NotReadyError
+        if confirms:
+            self.contact_book.change(
+                found.subject_id, request.claim, request.value, officer_id=self.officer.id
+            )
+        else:
+            self._tell(found, NoticeKind.CONTACT_CHANGE_REFUSED, request.claim)
+
     def claims_of(self, found: Account) -> tuple[str, ...]:
         """Return the claims that an account's page shows."""
         own = ("vn_account_kind", "vn_account_level")
@@ -149,6 +220,16 @@ class Desk:
                 return ("name", "birthdate", "passport", "residence_card", *own)
             case AccountKind.ORGANISATION:
                 return ("organization_name", "tax_code", "vn_account_kind")
+
+    def _tell(self, found: Account, kind: NoticeKind, claim: str) -> None:
+        held = self.contact_book.of_subject(found.subject_id)
+        self.notices.tell(
+            found.subject_id,
+            kind,
+            {"claim": claim, "officer": self.officer.id},
+            by=CONTACTS[claim],
+            address=held.get(claim, ""),
+        )
 
     def _of_another(self, account_id: str) -> Account:
         found = self.accounts.account(account_id)

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from accounts.schema import Clock, UTCDateTime, metadata
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 from idp.database import for_reading
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -56,7 +56,7 @@ signing_key = Table(
     Column("kid", String(64), primary_key=True),
     Column("algorithm", String(16), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("signing-key", "kid")),
     Column("created_at", UTCDateTime, nullable=False),
     Column("retired_at", UTCDateTime),
 )
@@ -105,6 +105,10 @@ class SigningKeys:
             )
             for row in rows
         ]
+
+    def exist(self) -> bool:
+        """True when any key was ever made and is still published."""
+        return self._db.execute(select(signing_key.c.kid).limit(1)).first() is not None
 
     def ensure(self) -> None:
         """Make the first key of each algorithm, where there is none."""

@@ -12,7 +12,10 @@ from accounts.account import Accounts
 from accounts.applications import Applications
 from accounts.attributes import HeldAttributes, Source
 from accounts.authenticators import Passkeys, RelyingPartyIdentity
+from accounts.contact_requests import ContactRequests
+from accounts.data_keys import DataKeyRing, DataKeys
 from accounts.mandates import Mandates
+from accounts.notices import Notices
 from accounts.officers import Officer, Officers
 from accounts.schema import Chance, Clock
 from accounts.second_factors import SecondFactors
@@ -29,7 +32,8 @@ from consent.data_use import UseLog
 from consent.decisions import Consents
 from idp import clock as system_clock
 from idp.applying.office import ApplicationOffice
-from idp.database import connect
+from idp.contact import ContactBook
+from idp.database import connect, for_reading
 from idp.desk import Desk
 from idp.keys import KeyRing, SigningKeys
 from idp.limits import Limits
@@ -88,7 +92,8 @@ class Installation:
         self.clock = clock
         self.chance = chance
         self.engine = engine or connect(settings.database_url)
-        self.vault = Vault(settings.secret, chance=chance)
+        self.data_key_ring = DataKeyRing(for_reading(self.engine), clock, settings.secret)
+        self.vault = Vault(settings.secret, keys=self.data_key_ring, chance=chance)
         self.keys = KeyRing(self.engine, clock, self.vault)
         self.relying_parties = RelyingParties(self.engine, clock)
         self.hashing = PasswordHashing(self.vault, mib=settings.password_mib)
@@ -104,6 +109,27 @@ class Installation:
     def services(self, db: Connection, *, correlation: str = "", address: str = "") -> "Services":
         """Return the objects that work within the connection's transaction."""
         return Services(self, db, correlation, address)
+
+    def data_keys(self, db: Connection) -> DataKeys:
+        """Return the stored data keys, within the connection's transaction."""
+        return DataKeys(db, self.clock, self.chance, self.settings.secret)
+
+
+def prepare_keys(installation: Installation) -> None:
+    """Make the keys that are missing; an installation without any account gets data keys first.
+
+    Raises:
+        SealBrokenError: the secret is not the one that these keys were made with.
+    """
+    with installation.engine.begin() as db:
+        services = installation.services(db)
+        if not services.signing_keys.exist() and not installation.data_keys(db).all():
+            installation.data_keys(db).begin()
+    installation.data_key_ring.forget()
+    with installation.engine.begin() as db:
+        services = installation.services(db)
+        services.signing_keys.ensure()
+        services.signing_keys.all()
 
 
 def _registers(settings: Settings, clock: Clock, chance: Chance) -> Mapping[Source, RemoteRegister]:
@@ -266,6 +292,23 @@ class Services:
         i = self.installation
         return UnlockRequests(self.db, i.clock, i.chance, i.vault)
 
+    @lazily
+    def notices(self) -> Notices:
+        """What people are told about their accounts."""
+        i = self.installation
+        return Notices(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def contact_book(self) -> ContactBook:
+        """People's contact data."""
+        return ContactBook(self.held, self.notices)
+
+    @lazily
+    def contact_requests(self) -> ContactRequests:
+        """Requests to change a contact that wait for a second officer."""
+        i = self.installation
+        return ContactRequests(self.db, i.clock, i.chance, i.vault)
+
     def desk_of(self, officer: Officer) -> Desk:
         """Return the desk at which the officer works."""
         return Desk(
@@ -274,6 +317,9 @@ class Services:
             subjects=self.subjects,
             standing=self.standing,
             unlock_requests=self.unlock_requests,
+            contact_requests=self.contact_requests,
+            contact_book=self.contact_book,
+            notices=self.notices,
             use_log=self.use_log,
             limits=self.limits,
             correlation=self.correlation,

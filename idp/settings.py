@@ -57,6 +57,14 @@ class Lifetimes:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """How long is kept what is not kept for ever; ``idp.retention`` names the law."""
+
+    use_years: int = 5
+    refused: timedelta = timedelta(days=730)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything an installation can be told."""
 
@@ -79,6 +87,7 @@ class Settings:
     xroad_places: Mapping[str, str] = field(default_factory=dict)
     """The subsystem of each register that is not at its usual place, by the register's name."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def is_secure(self) -> bool:
@@ -104,6 +113,8 @@ _KNOWN = {
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
     "XROAD_PLACES": "xroad_places",
+    "KEEP_USES_YEARS": "keep_uses_years",
+    "KEEP_REFUSED_DAYS": "keep_refused_days",
     "CONFIG": "config",
 }
 DEFAULT_ISSUER = "http://localhost:8000"
@@ -121,7 +132,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         issuer=_issuer(values.get("issuer", DEFAULT_ISSUER)),
         database_url=_database_url(values),
         data_dir=data_dir(values),
-        secret=_secret(secret_file),
+        secret=read_secret(secret_file),
         proxy_hops=_count(values, "proxy_hops", 0, most=10),
         workers=_count(values, "workers", 1, most=64, least=1),
         extra_ca_file=_existing(values.get("extra_ca_file")),
@@ -130,6 +141,10 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         registers_url=_registers_url(values),
         xroad_client=_xroad_client(values),
         xroad_places=_xroad_places(values.get("xroad_places", "")),
+        retention=Retention(
+            _count(values, "keep_uses_years", 5, most=100, least=5),
+            timedelta(days=_count(values, "keep_refused_days", 730, most=9999, least=30)),
+        ),
     )
 
 
@@ -205,7 +220,12 @@ def _database_url(values: Mapping[str, str]) -> str:
     return re.sub(r"^postgresql://", "postgresql+psycopg://", url)
 
 
-def _secret(path: Path) -> bytes:
+def read_secret(path: Path) -> bytes:
+    """Return the secret in the file.
+
+    Raises:
+        SettingsError: it cannot be read, is no base64, or is weak.
+    """
     try:
         text = path.read_text(encoding="ascii").strip()
     except OSError as error:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from idp import audit, changes, register_checks
+from idp import audit, changes, data_rotation, register_checks, retention
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
 
@@ -20,7 +20,7 @@ def purge(installation: Installation) -> dict[str, int]:
     now = installation.clock()
     with installation.engine.begin() as db:
         services = installation.services(db)
-        return {
+        gone = {
             "interactions": services.interactions.purge(now),
             "ceremonies": services.passkeys.purge(now),
             "apps never used": services.second_factors.purge(now),
@@ -32,6 +32,8 @@ def purge(installation: Installation) -> dict[str, int]:
             "failures": services.limits.purge(now),
             "signing keys": services.signing_keys.purge(now),
         }
+    gone |= retention.purge(installation)
+    return {**gone, "data keys": data_rotation.destroy_outlived(installation)}
 
 
 def run_by_itself(installation: Installation) -> Callable[[], None]:

@@ -7,7 +7,10 @@ import accounts.account
 import accounts.applications
 import accounts.attributes
 import accounts.authenticators
+import accounts.contact_requests
+import accounts.data_keys
 import accounts.mandates
+import accounts.notices
 import accounts.officers
 import accounts.second_factors
 import accounts.secrets

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata
-from accounts.vault import Vault
+from accounts.vault import Vault, sealed_as
 from idp.login.errors import InteractionGoneError
 from idp.oidc.request import AuthorizationRequest
 from idp.settings import Lifetimes
@@ -36,7 +36,7 @@ interaction = Table(
     metadata,
     Column("id_hash", LargeBinary, primary_key=True),
     Column("browser", LargeBinary),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=sealed_as("interaction", "id_hash")),
     Column("started_at", UTCDateTime, nullable=False),
     Column("expires_at", UTCDateTime, nullable=False, index=True),
     Column("step_up_at", UTCDateTime),

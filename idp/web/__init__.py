@@ -5,11 +5,21 @@ import flask
 from idp.web import operations
 from idp.web.apply import apply, follow
 from idp.web.citizen import applications as citizen_applications
-from idp.web.citizen import consents, details, passkeys, second_factors, sessions, uses
+from idp.web.citizen import (
+    consents,
+    details,
+    download,
+    notices,
+    passkeys,
+    second_factors,
+    sessions,
+    uses,
+)
 from idp.web.citizen import home as citizen_home
 from idp.web.citizen import mandates as citizen_mandates
 from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
+from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import queue as desk_queue
 from idp.web.protocol import attributes, authorize, discovery, logout, tokens
 from idp.web.sign_in import (
@@ -51,12 +61,15 @@ def register(app: flask.Flask) -> None:
         second_factors.blueprint,
         sessions.blueprint,
         details.blueprint,
+        download.blueprint,
+        notices.blueprint,
         citizen_applications.blueprint,
         citizen_mandates.blueprint,
         # For officers.
         desk_queue.blueprint,
         desk_applications.blueprint,
         desk_accounts.blueprint,
+        desk_contacts.blueprint,
         # For operators.
         operations.blueprint,
     ):

@@ -145,6 +145,18 @@ _TABLE = {
         N_("Not for this kind of account"),
         N_("The law knows no such lock for this kind of account."),
     ),
+    "bad-contact": Words(
+        422,
+        N_("Please check what you entered"),
+        N_(
+            "Enter an e-mail address, or a phone number with its country code like +84 912 345 678."
+        ),
+    ),
+    "contact-taken-up": Words(
+        409,
+        N_("No longer possible"),
+        N_("Another change of this contact waits for its second officer."),
+    ),
     "not-found": Words(
         404,
         N_("Page not found"),

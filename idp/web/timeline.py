@@ -22,6 +22,8 @@ _ACTIONS = {
     Channel.CONNECTOR_PUSH: N_("Heard from the register that your data changed"),
     Channel.ISSUING: N_("Recorded your data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at your data"),
+    Channel.OPERATOR_VIEW: N_("An operator looked at your account"),
+    Channel.EXPORT: N_("Gave you a copy of your data"),
 }
 _REFUSED = N_("Asked for your data and was refused")
 _ACTIONS_ON_ORGANISATION = {
@@ -32,6 +34,8 @@ _ACTIONS_ON_ORGANISATION = {
     Channel.CONNECTOR_PUSH: N_("Heard from the register that the organisation's data changed"),
     Channel.ISSUING: N_("Recorded the organisation's data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at the organisation's data"),
+    Channel.OPERATOR_VIEW: N_("An operator looked at the organisation's account"),
+    Channel.EXPORT: N_("Gave out a copy of the organisation's data"),
 }
 # To somebody who looks at a child's or ward's record.
 _ACTIONS_ON_ANOTHER = {

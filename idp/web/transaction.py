@@ -9,6 +9,7 @@ import flask
 from sqlalchemy import Connection, Engine
 
 from accounts.statements import commit
+from idp.database import for_reading
 
 
 def install(app: flask.Flask, engine: Engine) -> None:
@@ -52,6 +53,13 @@ def release() -> None:
     if held is not None:
         with held:
             commit(held)
+
+
+def only_read() -> None:
+    """Commit what there is; for the rest of the request the database is only read."""
+    release()
+    engine: Engine = flask.current_app.extensions["sen.engine"]
+    flask.g.connection = for_reading(engine).connect()
 
 
 def undo() -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from consent.data_use import Channel
 from idp.cli import main
-from tests.support.stores import INSTALLATION_SECRET, Templates
+from idp.services import Installation
+from tests.support.stores import INSTALLATION_SECRET, Templates, settings_for
 
 
 @pytest.fixture
@@ -174,6 +176,23 @@ def test_an_account_can_be_locked_and_unlocked(environment: Path) -> None:
     assert "locks none" in told("account", "unlock", "lan")
 
 
+def test_who_is_shown_to_an_operator_sees_it(environment: Path, database_url: str) -> None:
+    told("account", "show", "lan")
+    told("account", "lock", "lan", "--reason", "risk")
+    told("account", "history", "lan")
+    installation = Installation(settings_for(database_url, environment))
+    try:
+        with installation.engine.begin() as db:
+            services = installation.services(db)
+            subject = services.subjects.find_for_sign_in("lan")
+            assert subject is not None
+            channels = [entry.use.channel for entry in services.use_log.of_subject(subject)]
+            assert channels.count(Channel.OPERATOR_VIEW) == 3
+            assert services.use_log.is_intact(subject)
+    finally:
+        installation.engine.dispose()
+
+
 def test_an_account_can_be_closed_and_tells_its_history(environment: Path) -> None:
     told("account", "lock", "lan", "--reason", "holder-request")
     output = told("account", "close", "lan", "--reason", "death", "--ground", "Trích lục 1/2026")
@@ -240,3 +259,26 @@ def test_a_database_that_is_away_is_one_sentence(
 @pytest.mark.parametrize("bind", ["nonsense", ":", "localhost:0", "localhost:99999", "x:y"])
 def test_an_address_that_cannot_be_bound_is_one_sentence(environment: Path, bind: str) -> None:
     assert "HOST:PORT" in failed("serve", "--bind", bind)
+
+
+def test_the_data_key_and_the_secret_can_be_changed(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import base64  # noqa: PLC0415
+    import secrets  # noqa: PLC0415
+    from datetime import timedelta  # noqa: PLC0415
+
+    monkeypatch.setattr("idp.data_rotation.KNOWN_EVERYWHERE", timedelta(0))
+    assert "sealed with key 2\nretired 1" in told("keys", "rotate-data")
+    assert [line.split("\t")[1][:7] for line in told("keys", "data").splitlines()] == [
+        "retired", "retired", "in use"]  # fmt: skip
+    new = environment / "new-secret"
+    new.write_text(base64.b64encode(secrets.token_bytes(48)).decode())
+    assert "under the new secret" in told("keys", "change-secret", str(new))
+    assert "done before" in told("keys", "change-secret", str(new))
+    assert "the secret does not fit" in failed("init")
+    monkeypatch.setenv("SEN_SECRET_FILE", str(new))
+    assert "ready" in told("init")
+    assert "kind citizen" in told("account", "show", "lan")
+    new.write_text("c2hvcnQ=")
+    assert "is weak" in failed("keys", "change-secret", str(new))

@@ -112,7 +112,7 @@ def test_acting_for_pages_are_accessible(site: Site, visit: Visit) -> None:
 
 def test_own_pages_are_accessible_when_nothing_has_happened(site: Site, visit: Visit) -> None:
     visit.sign_in_to_own_pages(site.person("passkey"))
-    for name in ("", "uses", "consents", "passkeys"):
+    for name in ("", "uses", "consents", "passkeys", "download"):
         visit.go(f"/me/{name}".rstrip("/"))
         visit.look(f"me-{name or 'overview'}-new")
 
@@ -133,7 +133,7 @@ def test_own_pages_are_accessible_when_much_has_happened(
     visit.is_at(site.bank)
     visit.look("bank-signed-in")
     phone.sign_in_to_own_pages(citizen)
-    for name in ("", "uses", "consents", "passkeys", "sessions", "details"):
+    for name in ("", "uses", "consents", "passkeys", "sessions", "notices", "details"):
         visit.go(f"/me/{name}".rstrip("/"))
         visit.look(f"me-{name or 'overview'}")
 

@@ -77,6 +77,8 @@ def hold(
     **fields: str,
 ) -> str:
     """Offer a mandate and have it accepted; return its id."""
+    # The newest is the one; made in the same second, either could be listed first.
+    world.tick()
     page = give(world, giver, to, type_, under, services=services, lasts=lasts, **fields)
     assert page.status == 200, page.text
     offered = mandate_id(world, to, type_)

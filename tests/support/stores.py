@@ -16,7 +16,7 @@ from accounts.schema import Clock
 from idp import clock as system_clock
 from idp.database import connect, upgrade
 from idp.seed import read_seed
-from idp.services import Installation
+from idp.services import Installation, prepare_keys
 from idp.settings import Lifetimes, Settings
 from tests.support import cast as people
 from tests.support.postgres import SUPERUSER, Postgres, start
@@ -62,6 +62,7 @@ def prepare(url: str, folder: Path, cast: people.Cast, clock: Clock = system_clo
     installation = Installation(settings_for(url, folder, cast.issuer), clock=clock)
     try:
         upgrade(installation.engine)
+        prepare_keys(installation)
         apply_seed(installation, json.dumps(cast.seed_document(), ensure_ascii=False))
     finally:
         installation.engine.dispose()
@@ -72,7 +73,6 @@ def apply_seed(installation: Installation, text: str) -> None:
     seed = read_seed(text, installation.hashing.hash_unchecked, lambda _login: None)
     with installation.engine.begin() as db:
         services = installation.services(db, correlation="seed")
-        services.signing_keys.ensure()
         seed.apply(services, lambda _done, _total: None)
     installation.relying_parties.forget()
 

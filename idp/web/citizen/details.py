@@ -8,11 +8,10 @@ from zoneinfo import available_timezones
 import flask
 
 from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
-from accounts.errors import BadPhoneError
-from accounts.phone import e164
 from accounts.phone import readable as readable_phone
 from accounts.spelling import composed
 from connectors.cursor import Cursors
+from idp.contact import CONTACTS, as_stored, fits
 from idp.oidc.readings import SOURCES_OF
 from idp.web import context, person, words
 from idp.web.language import N_, translate
@@ -48,6 +47,7 @@ _BAD_PHONE = N_("Enter a phone number like 0912 345 678 or +84 912 345 678")
 _BAD_URL = N_("Enter a web address that begins with https://")
 _BAD_ZONE = N_("Enter a time zone like Asia/Ho_Chi_Minh")
 _BAD_LOCALE = N_("Enter a language like vi or en-GB")
+_STALE = N_("Sign in again before you change this")
 _TOO_LONG = N_("Enter at most 200 characters, without control characters")
 
 
@@ -62,14 +62,25 @@ def save() -> flask.Response:
     """Keep what she says of herself, or tell what is wrong with it."""
     session = person.required()
     services = context.services()
+    held = services.contact_book.of_subject(session.subject_id)
     given = {claim: composed(flask.request.form.get(claim, "").strip()) for claim in EDITABLE}
+    # The form has no contacts while the sign-in is too old to change them: they stay.
+    given |= {claim: held.get(claim, "") for claim in CONTACTS if claim not in flask.request.form}
     errors = {claim: told for claim, text in given.items() if (told := _fault(claim, text))}
+    contacts = {
+        claim: given[claim]
+        for claim in CONTACTS
+        if claim in errors or as_stored(claim, given[claim]) != held.get(claim, "")
+    }
+    if not person.is_fresh(session):
+        errors |= dict.fromkeys(contacts, translate(_STALE))
     if errors:
         return _page(errors, None, given)
-    if given["phone_number"]:
-        given["phone_number"] = e164(given["phone_number"])
     before = services.held.of_subject(session.subject_id).get(Source.SELF)
-    services.held.hold(session.subject_id, Source.SELF, _merged(before, given))
+    own = {claim: text for claim, text in given.items() if claim not in CONTACTS}
+    services.held.hold(session.subject_id, Source.SELF, _merged(before, own))
+    for claim, text in contacts.items():
+        services.contact_book.change(session.subject_id, claim, text)
     return _page({}, translate(_SAVED))
 
 
@@ -79,12 +90,8 @@ def _merged(before: Held | None, given: dict[str, str]) -> dict[str, Any]:
         if values.get(claim) == text:
             continue
         values.pop(claim, None)
-        # A changed address or number has been proved by nobody yet.
-        values.pop(f"{claim}_verified", None)
         if text:
             values[claim] = text
-            if claim in {"email", "phone_number"}:
-                values[f"{claim}_verified"] = False
     return values
 
 
@@ -94,9 +101,9 @@ def _fault(claim: str, text: str) -> str | None:
     if len(text) > 200 or any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
         return translate(_TOO_LONG)
     match claim:
-        case "email" if not re.fullmatch(r"[^@\s<>\"]{1,64}@[^@\s.<>\"]+(\.[^@\s.<>\"]+)+", text):
+        case "email" if not fits(claim, text):
             return translate(_BAD_EMAIL)
-        case "phone_number" if not _is_phone(text):
+        case "phone_number" if not fits(claim, text):
             return translate(_BAD_PHONE)
         case "website" | "profile" | "picture" if not _is_web_address(text):
             return translate(_BAD_URL)
@@ -106,14 +113,6 @@ def _fault(claim: str, text: str) -> str | None:
             return translate(_BAD_LOCALE)
         case _:
             return None
-
-
-def _is_phone(text: str) -> bool:
-    try:
-        e164(text)
-    except BadPhoneError:
-        return False
-    return True
 
 
 def _as_written(claim: str, value: Any) -> Any:
@@ -134,6 +133,7 @@ def _page(
     session = person.required()
     held = context.services().held.of_subject(session.subject_id)
     kind = context.services().accounts.account(session.account_id).kind
+    is_fresh = person.is_fresh(session)
     own = held[Source.SELF].values if Source.SELF in held else {}
     language = flask.g.language
     away = {
@@ -170,6 +170,13 @@ def _page(
                 "autocomplete": _AUTOCOMPLETE.get(claim),
             }
             for claim in EDITABLE
+            if is_fresh or claim not in CONTACTS or claim in errors
+        ],
+        contacts=[]
+        if is_fresh
+        else [
+            {"label": DICTIONARY[claim].label[language], "value": own.get(claim, "")}
+            for claim in CONTACTS
         ],
         errors=errors,
         notice_text=notice_text,

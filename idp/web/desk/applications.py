@@ -5,8 +5,9 @@ from typing import Any
 import flask
 
 from accounts.applications import Answer, Application, ApplicationKind, Evidence, Outcome
+from accounts.subject import IdentifierType
 from idp.applying.office import Assessment, Visit
-from idp.applying.rules import BadApplicationError, ReasonMissingError
+from idp.applying.rules import BadApplicationError, ReasonMissingError, numbers_in
 from idp.desk import Desk
 from idp.register_checks import check
 from idp.web import context, errors, journey, person, progress, transaction
@@ -172,6 +173,23 @@ def _look(at: Desk, found: Application, assessed: Assessment) -> None:
     )
     if found.applicant_id is not None and found.applicant_id != found.subject_id:
         at.look(found.applicant_id, ("name",), "account-issuing", organisation=False)
+    for subject_id in _others_named(found, assessed):
+        at.look(subject_id, ("name",), "account-issuing", organisation=False)
+
+
+def _others_named(found: Application, assessed: Assessment) -> set[str]:
+    """Return the people whom the register's answer names besides, parents and representatives, as far
+    as they are known here: the rest have no chain to write into.
+    """
+    said = assessed.register_says()
+    values = said.values if said is not None else {}
+    subjects = context.services().subjects
+    named = {
+        subjects.find(IdentifierType.PERSONAL_NUMBER, number)
+        for claim in progress.OF_OTHERS
+        for number in numbers_in(values.get(claim))
+    }
+    return {one for one in named if one is not None} - {found.subject_id, found.applicant_id}
 
 
 def _side_by_side(found: Application, said: Evidence | None) -> list[dict[str, Any]]:

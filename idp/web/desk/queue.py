@@ -101,6 +101,14 @@ def _page(at: Desk, error: str | None = None, status: int = 200) -> flask.Respon
             }
             for one in services.unlock_requests.open()
         ],
+        contacts=[
+            {
+                "id": one.id,
+                "asked_at": one.asked_at,
+                "asked_by": timeline.officer(one.asked_by),
+            }
+            for one in services.contact_requests.open()
+        ],
         error=error,
     )
     return flask.Response(body, status)

@@ -146,6 +146,12 @@ def test_of_other_people_an_officer_sees_names_and_no_numbers(
         assert not {mother.number, "999170000009", world.person("minh").number} & set(
             re.findall(r"\d{12}", text)
         )
+    # A representative who did not apply is named too, and sees it.
+    with world.transaction() as services:
+        looks = services.use_log.of_subject(world.subject_in(services, "minh"))
+    assert [entry.use.attributes for entry in looks if entry.use.channel is Channel.STAFF_VIEW] == [
+        ("name",)
+    ]
     # A value stands there once, in words.
     text = minh.open(f"/desk/applications/{child.id}").text
     assert text.count("1 Phố Mẫu") == 1

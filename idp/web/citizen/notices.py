@@ -1,0 +1,68 @@
+"""What the person is told about her account: the list, with what she has not read marked."""
+
+import flask
+
+from accounts.attributes import DICTIONARY
+from accounts.notices import Notice, NoticeKind
+from idp.web import context, journey, person, timeline
+from idp.web.language import N_, translate
+
+blueprint = flask.Blueprint("notices", __name__)
+_TEXTS = {
+    NoticeKind.CONTACT_CHANGED: N_("%(what)s was changed"),
+    NoticeKind.CONTACT_CHANGE_ASKED: N_("An office asks to change: %(what)s"),
+    NoticeKind.CONTACT_CHANGE_REFUSED: N_("An office did not change: %(what)s"),
+    NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
+}
+_ADVICE = {
+    NoticeKind.CONTACT_CHANGED: N_(
+        "If this was not you, end all sign-ins, change your password and turn to your office."
+    ),
+    NoticeKind.CONTACT_CHANGE_ASKED: N_(
+        "A second officer has to confirm it. If you did not ask for this, turn to the office at once."
+    ),
+    NoticeKind.CONTACT_CHANGE_REFUSED: N_("Your contact data stays as it was."),
+    NoticeKind.DATA_COPIED: N_(
+        "If this was not you, end all sign-ins, change your password and turn to your office."
+    ),
+}
+_NONE = N_("none")
+
+
+@blueprint.get("/me/notices")
+def notices() -> str:
+    """List them, newest first."""
+    session = person.required()
+    found = context.services().notices.of_subject(session.subject_id)
+    return flask.render_template(
+        "citizen/notices.html",
+        section="notices",
+        notices=[_told(one) for one in found],
+        unread=sum(one.read_at is None for one in found),
+    )
+
+
+@blueprint.post("/me/notices/read")
+def read() -> flask.Response:
+    """Mark all as read."""
+    context.services().notices.mark_read(person.required().subject_id)
+    return journey.see_other("/me/notices")
+
+
+def _told(one: Notice) -> dict[str, object]:
+    facts, claim = one.facts, one.facts.get("claim", "")
+    what = DICTIONARY[claim].label[flask.g.language] if claim in DICTIONARY else ""
+    changes = {}
+    if one.kind is NoticeKind.CONTACT_CHANGED:
+        changes = {
+            "before": facts["before"] or translate(_NONE),
+            "after": facts["after"] or translate(_NONE),
+        }
+    return {
+        "title": translate(_TEXTS[one.kind], what=what),
+        "advice": translate(_ADVICE[one.kind]),
+        "at": one.made_at,
+        "is_new": one.read_at is None,
+        "officer": timeline.officer(facts["officer"]) if facts.get("officer") else "",
+        **changes,
+    }
