@@ -25,7 +25,7 @@ test: check      ## Run all checks and tests, on SQLite and PostgreSQL (make tes
 check: setup     ## Format, lint, types and import contracts
 	@deploy/setup/check.sh
 
-bench: setup     ## Measure speed (make bench PEER=1 measures the yardstick too)
+bench: setup     ## Measure speed (PEER=1: the yardstick too; accounts: .venv/bin/python -m bench.accounts)
 	@.venv/bin/python -m bench.run $(if $(PEER),--peer) $(ARGS)
 
 attributes: setup ## Write docs/attributes.md again from the attribute dictionary

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from accounts.account import (
     ACTIVATION_CODE_LIFETIME,
@@ -24,6 +24,7 @@ from accounts.account import (
 from accounts.attributes import Held, Source, held_attributes, sealed_document
 from accounts.levels import AccountLevel
 from accounts.schema import Chance, Clock, new_id
+from accounts.statements import insert_many
 from accounts.subject import IdentifierType, SubjectKind, canonical, identifier, subject
 from accounts.vault import Vault
 
@@ -85,7 +86,7 @@ class BulkAccounts:
         issued = [self._add(rows, person, now, ground, with_codes=with_codes) for person in people]
         for table, values in rows.items():
             if values:
-                self._db.execute(insert(table), values)
+                insert_many(self._db, table, values)
         return issued
 
     def _add(

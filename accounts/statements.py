@@ -26,9 +26,11 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     String,
+    Table,
     Text,
     bindparam,
     cast,
+    insert,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
@@ -107,6 +109,15 @@ class Statement:
         if self._writes and not self._whole and stands_alone(db):
             raise NeedsTransactionError
         return found
+
+
+def insert_many(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, some hundreds with each statement.
+
+    SQLAlchemy puts many rows into one INSERT only when something comes back; otherwise psycopg sends
+    and PostgreSQL reads a statement for each row.
+    """
+    db.execute(insert(table).returning(*table.primary_key.columns), list(rows)).all()
 
 
 def commit(db: Connection) -> None:

@@ -37,7 +37,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
-from accounts.statements import NeedsTransactionError, Statement, given, stands_alone
+from accounts.statements import (
+    NeedsTransactionError,
+    Statement,
+    given,
+    insert_many,
+    stands_alone,
+)
 from accounts.vault import Vault, sealed_as
 from consent.ledger import chain, commitment
 
@@ -340,7 +346,7 @@ class UseLog:
             sealed = self._vault.seal("use-key", key, context=f"{subject_id}/{now.year}")
             keys.append({"subject_id": subject_id, "year": now.year, "sealed": sealed})
         for table, rows in ((subject_chain, chains), (subject_key, keys), (data_use, entries)):
-            self._db.execute(insert(table), rows)
+            insert_many(self._db, table, rows)
 
     def _append_alone(self, use: Use, values: Mapping[str, Any]) -> None:
         if self._condition is None or use.grant_id is None:

@@ -111,7 +111,7 @@ FORMS = [
     ("/me/details", {"email": "evil@example.vn"}),
     ("/sign-in/code", {"code": "000000"}),
     ("/me/mandates/give", {"name": "x"}),
-    ("/me/download", {}),
+    ("/me/download", {"format": "json"}),
     ("/me/notices/read", {}),
     ("/desk/accounts/x/contact", {"claim": "email", "value": "evil@example.vn"}),
     ("/desk/contacts/x", {"decision": "confirm"}),
