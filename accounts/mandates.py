@@ -357,8 +357,12 @@ class Mandates:
         agent_id: str,
         source: str,
         valid_to: datetime | None,
+        version: str | None = None,
     ) -> None:
-        """Let the person act for the other until the moment, unless she may already."""
+        """Let the person act for the other until the moment, unless she may already.
+
+        ``version`` names what it rests on, such as the number of a decision.
+        """
         self._await_turn(principal_id)
         known = self._db.execute(
             select(mandate.c.id).where(
@@ -370,7 +374,7 @@ class Mandates:
         ).first()
         if known is None:
             terms = replace(WITHOUT_BOUNDS, valid_to=valid_to)
-            self._give_by_right(type_, principal_id, agent_id, source, terms)
+            self._give_by_right(type_, principal_id, agent_id, source, terms, version=version)
 
     def follow_register(
         self,

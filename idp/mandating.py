@@ -37,6 +37,8 @@ SERVICES = tuple(code for code in PURPOSES if not code.startswith("account-"))
 LONGEST = timedelta(days=365)
 """No mandate that people give lasts longer (TK02 authorisations and proxies alike)."""
 GREATEST_AMOUNT = 10**15
+DECISION = "decision"
+"""The source of a mandate that an appointing decision gives."""
 _GIVEN_UNDER = {
     MandateType.LEGAL_REP: (MandateType.ORG_ADMIN, MandateType.ORG_MEMBER, MandateType.MACHINE),
     MandateType.ORG_HEAD: (MandateType.ORG_ADMIN, MandateType.ORG_MEMBER, MandateType.MACHINE),
@@ -371,6 +373,33 @@ class Mandating:
         for proposed in self.mandates.of_principal(organisation_id):
             if self.mandates.standing(proposed) is MandateState.PROPOSED:
                 self._settle(proposed)
+
+    def appoint_head(
+        self, organisation_id: str, person_id: str, valid_to: datetime | None, decision: str
+    ) -> None:
+        """Record who heads an agency, on the number of the appointing decision.
+
+        Raises:
+            NotEntitledToGiveError: the person has no open account of level 02.
+        """
+        if not self.may_act(person_id):
+            raise NotEntitledToGiveError
+        self.mandates.grant(
+            MandateType.ORG_HEAD, organisation_id, person_id, DECISION, valid_to, decision[:64]
+        )
+        audit.security_event("mandate.head_appointed", organisation=organisation_id)
+
+    def end_heads(self, organisation_id: str, person_id: str) -> bool:
+        """End the appointment, with every token under it and below it; False if there is none."""
+        ended = {
+            one.id
+            for one in self.mandates.heads_of(organisation_id)
+            if one.type is MandateType.ORG_HEAD and one.agent_id == person_id
+        }
+        for mandate_id in ended:
+            self.mandates.end(mandate_id, DECISION)
+        self.end_grants_below(ended)
+        return bool(ended)
 
     def end_by_register(self, found: Mandate, source: str) -> None:
         """End a parent's or guardian's mandate that the register states no more."""

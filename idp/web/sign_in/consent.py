@@ -83,7 +83,9 @@ def _with_implied(chosen: list[str], optional: tuple[str, ...]) -> list[str]:
 
 def _asked(under_way: journey.Journey) -> Asked:
     services, session = context.services(), person.required()
-    mandate = services.authorization.mandate(session, under_way.interaction)
+    mandate = services.authorization.mandate(
+        session, under_way.relying_party, under_way.interaction
+    )
     return services.authorization.asked(
         under_way.interaction.request, under_way.relying_party, session, mandate
     )
@@ -103,7 +105,9 @@ def _page(under_way: journey.Journey) -> flask.Response:
 
 def _notice(under_way: journey.Journey) -> str:
     asked, language, session = _asked(under_way), flask.g.language, person.required()
-    mandate = context.services().authorization.mandate(session, under_way.interaction)
+    mandate = context.services().authorization.mandate(
+        session, under_way.relying_party, under_way.interaction
+    )
     for_person = mandate is not None and mandate.type in FOR_PEOPLE
     represented = mandate.principal_id if mandate is not None and for_person else None
     reason, basis = purpose(asked.purpose), LEGAL_BASES["consent"]
