@@ -356,6 +356,7 @@ class Mandating:
         source: str,
         *,
         joint: bool | None = None,
+        named: int | None = None,
         version: str | None = None,
     ) -> None:
         """Make an organisation's legal representatives those whom the register names.
@@ -366,7 +367,13 @@ class Mandating:
         """
         before = {one.id for one in self._by_right(organisation_id)}
         self.mandates.follow_register(
-            MandateType.LEGAL_REP, organisation_id, people, source, joint=joint, version=version
+            MandateType.LEGAL_REP,
+            organisation_id,
+            people,
+            source,
+            joint=joint,
+            named=named,
+            version=version,
         )
         lost = before - {one.id for one in self._by_right(organisation_id)}
         self.end_grants_below(lost)
@@ -487,21 +494,24 @@ class Mandating:
             self.mandates.revoke(lower.id, actor_id)
 
     def _awaits_others(self, basis: Basis, giver_id: str) -> bool:
-        return basis.is_joint and any(
-            one.agent_id != giver_id and one.joint
-            for one in self.mandates.heads_of(basis.principal_id)
-        )
+        """True when others must agree: also those who are locked, or have no account to do it with."""
+        if basis.under is None or not basis.is_joint:
+            return False
+        others = {one.agent_id for one in self._by_right(basis.principal_id)} - {giver_id}
+        return bool(others) or (basis.under.representatives or 1) > 1
 
     def _settle(self, found: Mandate) -> None:
-        """Let a proposal go on once everybody who represents now, but its giver, has agreed; with
-        its giver's own mandate gone it goes nowhere.
+        """Let a proposal go on once everybody whom the register names, but its giver, has agreed;
+        with its giver's own mandate gone it goes nowhere.
         """
-        if self._upper(found) is None:
+        upper = self._upper(found)
+        if upper is None:
             return
         others = {one.agent_id for one in self._by_right(found.principal_id) if one.joint} - {
             found.granted_by
         }
-        if others <= self.mandates.agreed_by(found.id):
+        has_strangers = upper.joint and (upper.representatives or 1) > len(others) + 1
+        if others <= self.mandates.agreed_by(found.id) and not has_strangers:
             self.mandates.release_proposal(found)
 
     def _by_right(self, organisation_id: str) -> list[Mandate]:
