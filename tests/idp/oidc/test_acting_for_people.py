@@ -78,7 +78,7 @@ def test_the_notice_names_whose_data_is_meant(world: World) -> None:
     mandate, browser = bear(world), world.browser()
     page = browser.visit(world.party("portal").begin(SCOPE).url)
     page = browser.follow(world.sign_in_on(browser, page, world.person(), "passkey"))
-    assert "Parent" in page.text
+    assert "You are this child's parent" in page.text
     page = browser.follow(browser.submit(page.form("/acting-for"), acting_for=mandate))
     assert page.has_form("/consent")
     assert f"Full name ({CHILD[0]}, {world.person().name})" in page.text
