@@ -77,6 +77,8 @@ def hold(
     **fields: str,
 ) -> str:
     """Offer a mandate and have it accepted; return its id."""
+    # Ids are in order from one moment to the next only.
+    world.tick()
     page = give(world, giver, to, type_, under, services=services, lasts=lasts, **fields)
     assert page.status == 200, page.text
     offered = mandate_id(world, to, type_)

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from accounts.attributes import DICTIONARY, IMPLIED, Attribute, Held, Source, best_value
 from accounts.levels import AccountLevel
-from accounts.mandates import FOR_PEOPLE
+from accounts.mandates import FOR_PEOPLE, Mandate
 from accounts.sessions import BrowserSession
 from consent.decisions import Asked, notice_hash
 from consent.purposes import LEGAL_BASES, purpose
@@ -27,6 +27,7 @@ SOURCES = {
 }
 _NEEDS_PASSKEY = N_("Given only when you sign in with a passkey")
 _NEEDS_ACCOUNT_LEVEL = N_("Given only when your account has level 02")
+_NEEDS_HER_OWN_WORD = N_("Not given on the word of somebody else")
 _NOT_HELD = N_("Sen ID holds none of yours at present")
 _OF_HER_OWN = frozenset({Source.POPULATION, Source.IMMIGRATION, Source.SELF})
 
@@ -109,7 +110,7 @@ def _notice(under_way: journey.Journey) -> str:
         session, under_way.relying_party, under_way.interaction
     )
     for_person = mandate is not None and mandate.type in FOR_PEOPLE
-    represented = mandate.principal_id if mandate is not None and for_person else None
+    represented = mandate if for_person else None
     reason, basis = purpose(asked.purpose), LEGAL_BASES["consent"]
     today = context.installation().clock()
     return flask.render_template(
@@ -129,19 +130,24 @@ def _notice(under_way: journey.Journey) -> str:
 
 
 def _rows(
-    claims: tuple[str, ...], session: BrowserSession, represented: str | None
+    claims: tuple[str, ...], session: BrowserSession, represented: Mandate | None
 ) -> list[dict[str, Any]]:
     """Return the attributes as the notice lists them; of a person acted for, with whose they are."""
     rows = [row for claim in claims if (row := DICTIONARY.get(claim)) and claim not in IMPLIED]
     if represented is None:
         return [_row(row, session.subject_id, session) for row in rows]
     told = []
+    principal = represented.principal_id
+    tells_secrets = context.services().disclosure.may_tell_secrets(represented)
     for row in rows:
-        owners = [represented] if is_told_of_represented(row.claim) else []
+        owners = [principal] if is_told_of_represented(row.claim) else []
         owners += [session.subject_id] if is_told_of_who_acts(row.claim) else []
         if owners:
             whose = ", ".join(person.name_of(owner) for owner in owners)
-            told.append({**_row(row, owners[0], session), "whose": whose})
+            shown = {**_row(row, owners[0], session), "whose": whose}
+            if row.sensitive and owners[0] == principal and not tells_secrets:
+                shown["waits_for"] = translate(_NEEDS_HER_OWN_WORD)
+            told.append(shown)
     return told
 
 

@@ -258,3 +258,8 @@ def test_a_childs_private_life_needs_her_own_word_from_7(
     represents = told(arrival)["represents"]
     assert isinstance(represents, dict)
     assert ("gender" in represents) is is_told
+    with world.transaction() as services:
+        (given,) = services.consents.of_subject(child)
+        notice = services.consents.notice_text(given.notice_hash) or ""
+    # The notice said so beforehand.
+    assert ("Not given on the word of somebody else" in notice) is not is_told
