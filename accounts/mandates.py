@@ -113,6 +113,8 @@ mandate = Table(
     Column("scopes", JSON, nullable=False),
     Column("amount_limit", BigInteger),
     Column("joint", Boolean, nullable=False),
+    # How many representatives the register names, whether or not they have accounts here.
+    Column("representatives", Integer),
     Column("authentication_level", Integer, nullable=False),
     Column("sub_delegation", Integer, nullable=False),
     Column("source_version", String(64)),
@@ -195,6 +197,7 @@ class Mandate:
     """The right of ``agent_id`` (a person) to act for ``principal_id`` (an organisation, a child or
     ward, or another adult).
 
+    ``representatives`` is how many the register names beside and including the agent.
     ``state`` is the stored one; ``Mandates.standing`` tells the derived one. ``confirmed_at`` is when
     the register last said so. ``granted_by`` gave it, under the mandate ``under_id``.
     """
@@ -208,6 +211,7 @@ class Mandate:
     terms: Terms
     state: MandateState = MandateState.ACTIVE
     joint: bool = False
+    representatives: int | None = None
     source_version: str | None = None
     confirmed_at: datetime | None = None
     granted_by: str | None = None
@@ -357,8 +361,12 @@ class Mandates:
         agent_id: str,
         source: str,
         valid_to: datetime | None,
+        version: str | None = None,
     ) -> None:
-        """Let the person act for the other until the moment, unless she may already."""
+        """Let the person act for the other until the moment, unless she may already.
+
+        ``version`` names what it rests on, such as the number of a decision.
+        """
         self._await_turn(principal_id)
         known = self._db.execute(
             select(mandate.c.id).where(
@@ -370,7 +378,7 @@ class Mandates:
         ).first()
         if known is None:
             terms = replace(WITHOUT_BOUNDS, valid_to=valid_to)
-            self._give_by_right(type_, principal_id, agent_id, source, terms)
+            self._give_by_right(type_, principal_id, agent_id, source, terms, version)
 
     def follow_register(
         self,
@@ -380,11 +388,13 @@ class Mandates:
         source: str,
         *,
         joint: bool | None = None,
+        named: int | None = None,
         version: str | None = None,
     ) -> set[str]:
         """Make the mandates match what the register says, and note that it said so now.
 
         ``joint`` says whether the representatives act together only; None leaves it as it was.
+        ``named`` is how many the register names, by default as many as are known here.
         Returns the agents who lost theirs.
         """
         self._await_turn(principal_id)
@@ -396,14 +406,17 @@ class Mandates:
         current = {row.agent_id: row.id for row in rows}
         is_joint = any(row.joint for row in rows) if joint is None else joint
         for agent_id in sorted(agents - set(current)):
-            self._give_by_right(
-                type_, principal_id, agent_id, source, WITHOUT_BOUNDS, is_joint, version
-            )
+            self._give_by_right(type_, principal_id, agent_id, source, WITHOUT_BOUNDS, version)
         kept = {current[agent_id] for agent_id in agents if agent_id in current}
         self._db.execute(
             update(mandate)
             .where(mandate.c.id.in_(kept))
-            .values(confirmed_at=now, joint=is_joint, source_version=version)
+            .values(confirmed_at=now, source_version=version)
+        )
+        self._db.execute(
+            update(mandate)
+            .where(*theirs, mandate.c.agent_id.in_(agents), *self._valid())
+            .values(joint=is_joint, representatives=named or len(agents))
         )
         lost = set(current) - agents
         self._end({current[agent_id] for agent_id in lost}, source)
@@ -628,7 +641,6 @@ class Mandates:
         agent_id: str,
         source: str,
         terms: Terms,
-        joint: bool = False,
         version: str | None = None,
     ) -> None:
         mandate_id = self._insert(
@@ -637,7 +649,6 @@ class Mandates:
             agent_id,
             source,
             terms,
-            joint=joint,
             source_version=version,
             confirmed_at=self._clock(),
         )
@@ -780,6 +791,7 @@ class Mandates:
             ),
             state=MandateState(row.state),
             joint=row.joint,
+            representatives=row.representatives,
             source_version=row.source_version,
             confirmed_at=row.confirmed_at,
             granted_by=row.granted_by,

@@ -209,6 +209,7 @@ def _change_representatives(
         {one for one in found if one is not None},
         Source.ENTERPRISES.value,
         joint=joint if isinstance(joint, bool) else None,
+        named=len(numbers),
         version=str(event.sequence),
     )
 

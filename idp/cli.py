@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sqlalchemy.exc import OperationalError
 
 from accounts.account import OPERATOR, Account, AccountKind, CloseReason, LockReason
 from accounts.errors import AccountsError, SealBrokenError
+from accounts.legal_clock import midnight
 from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use
@@ -441,6 +442,68 @@ def account_activation_code(identifier: str) -> None:
         found = _found(services, identifier)
         code = services.accounts.new_activation_code(found.id)
     click.echo(f"activation code: {code}")
+
+
+@main.group()
+def mandate() -> None:
+    """Record who heads an agency, and see what mandates there are."""
+
+
+@mandate.command("appoint-head")
+@click.argument("tax_code")
+@click.argument("identifier")
+@click.option("--decision", required=True, help="Number and date of the appointing decision.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of the appointment.")
+def mandate_appoint_head(
+    tax_code: str, identifier: str, decision: str, until: datetime | None
+) -> None:
+    """Let a person head an organisation that no register of representatives knows."""
+    last = midnight(until.date() + timedelta(days=1)) if until else None
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        organisation_id = _find_organisation(services, tax_code)
+        if not services.mandating.may_act(found.subject_id):
+            raise _Failure("a head needs an open account of level 02")
+        services.mandating.appoint_head(organisation_id, found.subject_id, last, decision)
+    click.echo(f"appointed {found.id}")
+
+
+@mandate.command("dismiss-head")
+@click.argument("tax_code")
+@click.argument("identifier")
+def mandate_dismiss_head(tax_code: str, identifier: str) -> None:
+    """End an appointment; what its holder had given waits for a successor's confirmation."""
+    with _told(), _transaction() as services:
+        found = _found(services, identifier)
+        organisation_id = _find_organisation(services, tax_code)
+        if not services.mandating.end_heads(organisation_id, found.subject_id):
+            raise _Failure("this person does not head the organisation")
+    click.echo(f"dismissed {found.id}")
+
+
+@mandate.command("list")
+@click.argument("who")
+def mandate_list(who: str) -> None:
+    """List the mandates of an organisation (by tax code) or of a relying party (by client id)."""
+    with _told(), _transaction() as services:
+        organisation_id = services.subjects.find_organisation(who)
+        found = (
+            services.mandates.of_principal(organisation_id)
+            if organisation_id
+            else services.mandates.of_relying_party(who)
+        )
+        for one in found:
+            state = services.mandates.standing(one).value
+            until = one.valid_to.isoformat(timespec="seconds") if one.valid_to else "-"
+            key = one.key_thumbprint or "-"
+            click.echo(f"{one.id}\t{one.type.value}\t{state}\t{until}\t{key}")
+
+
+def _find_organisation(services: Services, tax_code: str) -> str:
+    found = services.subjects.find_organisation(tax_code)
+    if found is None:
+        raise _Failure(f"there is no organisation with the tax code {tax_code}")
+    return found
 
 
 @main.group()

@@ -112,6 +112,7 @@ def _follow_enterprises(services: Services, root: Mandate, told: Record) -> bool
         people,
         Source.ENTERPRISES.value,
         joint=joint if isinstance(joint, bool) else None,
+        named=len(representatives_in(told.values)),
         version=told.as_of.isoformat(),
     )
     return root.agent_id in people

@@ -37,6 +37,8 @@ SERVICES = tuple(code for code in PURPOSES if not code.startswith("account-"))
 LONGEST = timedelta(days=365)
 """No mandate that people give lasts longer (TK02 authorisations and proxies alike)."""
 GREATEST_AMOUNT = 10**15
+DECISION = "decision"
+"""The source of a mandate that an appointing decision gives."""
 _GIVEN_UNDER = {
     MandateType.LEGAL_REP: (MandateType.ORG_ADMIN, MandateType.ORG_MEMBER, MandateType.MACHINE),
     MandateType.ORG_HEAD: (MandateType.ORG_ADMIN, MandateType.ORG_MEMBER, MandateType.MACHINE),
@@ -354,6 +356,7 @@ class Mandating:
         source: str,
         *,
         joint: bool | None = None,
+        named: int | None = None,
         version: str | None = None,
     ) -> None:
         """Make an organisation's legal representatives those whom the register names.
@@ -364,13 +367,46 @@ class Mandating:
         """
         before = {one.id for one in self._by_right(organisation_id)}
         self.mandates.follow_register(
-            MandateType.LEGAL_REP, organisation_id, people, source, joint=joint, version=version
+            MandateType.LEGAL_REP,
+            organisation_id,
+            people,
+            source,
+            joint=joint,
+            named=named,
+            version=version,
         )
         lost = before - {one.id for one in self._by_right(organisation_id)}
         self.end_grants_below(lost)
         for proposed in self.mandates.of_principal(organisation_id):
             if self.mandates.standing(proposed) is MandateState.PROPOSED:
                 self._settle(proposed)
+
+    def appoint_head(
+        self, organisation_id: str, person_id: str, valid_to: datetime | None, decision: str
+    ) -> None:
+        """Record who heads an agency, on the number of the appointing decision.
+
+        Raises:
+            NotEntitledToGiveError: the person has no open account of level 02.
+        """
+        if not self.may_act(person_id):
+            raise NotEntitledToGiveError
+        self.mandates.grant(
+            MandateType.ORG_HEAD, organisation_id, person_id, DECISION, valid_to, decision[:64]
+        )
+        audit.security_event("mandate.head_appointed", organisation=organisation_id)
+
+    def end_heads(self, organisation_id: str, person_id: str) -> bool:
+        """End the appointment, with every token under it and below it; False if there is none."""
+        ended = {
+            one.id
+            for one in self.mandates.heads_of(organisation_id)
+            if one.type is MandateType.ORG_HEAD and one.agent_id == person_id
+        }
+        for mandate_id in ended:
+            self.mandates.end(mandate_id, DECISION)
+        self.end_grants_below(ended)
+        return bool(ended)
 
     def end_by_register(self, found: Mandate, source: str) -> None:
         """End a parent's or guardian's mandate that the register states no more."""
@@ -458,21 +494,24 @@ class Mandating:
             self.mandates.revoke(lower.id, actor_id)
 
     def _awaits_others(self, basis: Basis, giver_id: str) -> bool:
-        return basis.is_joint and any(
-            one.agent_id != giver_id and one.joint
-            for one in self.mandates.heads_of(basis.principal_id)
-        )
+        """True when others must agree: also those who are locked, or have no account to do it with."""
+        if basis.under is None or not basis.is_joint:
+            return False
+        others = {one.agent_id for one in self._by_right(basis.principal_id)} - {giver_id}
+        return bool(others) or (basis.under.representatives or 1) > 1
 
     def _settle(self, found: Mandate) -> None:
-        """Let a proposal go on once everybody who represents now, but its giver, has agreed; with
-        its giver's own mandate gone it goes nowhere.
+        """Let a proposal go on once everybody whom the register names, but its giver, has agreed;
+        with its giver's own mandate gone it goes nowhere.
         """
-        if self._upper(found) is None:
+        upper = self._upper(found)
+        if upper is None:
             return
         others = {one.agent_id for one in self._by_right(found.principal_id) if one.joint} - {
             found.granted_by
         }
-        if others <= self.mandates.agreed_by(found.id):
+        has_strangers = upper.joint and (upper.representatives or 1) > len(others) + 1
+        if others <= self.mandates.agreed_by(found.id) and not has_strangers:
             self.mandates.release_proposal(found)
 
     def _by_right(self, organisation_id: str) -> list[Mandate]:

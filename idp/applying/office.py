@@ -539,6 +539,7 @@ class ApplicationOffice:
             people,
             Source.ENTERPRISES.value,
             joint=values.get("organization_joint") is True,
+            named=len(representatives_in(values)),
         )
 
     def _personal_number(self, subject_id: str | None) -> str | None:

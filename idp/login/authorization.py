@@ -49,7 +49,7 @@ class Authorization:
         facts = Facts(request, self.clock(), session)
         if session is None:
             return next_step(facts)
-        mandate = self.mandate(session, parked)
+        mandate = self.mandate(session, relying_party, parked)
         asked = self.asked(request, relying_party, session, mandate)
         facts = replace(
             facts,
@@ -90,11 +90,14 @@ class Authorization:
         needed = mandate.terms.authentication_level
         return max(session.level, self.ways.strongest(session.account_id).level) >= needed
 
-    def mandate(self, session: BrowserSession, parked: Interaction | None) -> Mandate | None:
-        """Return the mandate chosen in the interaction, if it is still in force."""
+    def mandate(
+        self, session: BrowserSession, relying_party: RelyingParty, parked: Interaction | None
+    ) -> Mandate | None:
+        """Return the mandate chosen in the interaction, if it is in force and reaches here still."""
         if parked is None or parked.acting_for in {None, SELF}:
             return None
-        return self.mandates.find_in_force(parked.acting_for or "", session.subject_id)
+        found = self.mandates.find_in_force(parked.acting_for or "", session.subject_id)
+        return found if found is not None and found.terms.permits(relying_party.purpose) else None
 
     def asked(
         self,

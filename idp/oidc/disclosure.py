@@ -266,7 +266,7 @@ class Disclosure:
         held = self._fresh(
             mandate.principal_id, account.kind.value, permitted, acting=grant.subject_id
         )
-        if not self._may_tell_secrets(mandate, held):
+        if not self.may_tell_secrets(mandate):
             permitted = [claim for claim in permitted if not DICTIONARY[claim].sensitive]
         known: dict[Source, Held] = {
             source: part for source, part in held.items() if source is not Source.SELF
@@ -276,9 +276,13 @@ class Disclosure:
             claim: value for claim, value in values.items() if value is not None and value != ""
         }
 
-    def _may_tell_secrets(self, mandate: Mandate, held: dict[Source, Held]) -> bool:
+    def may_tell_secrets(self, mandate: Mandate) -> bool:
+        """True when what the dictionary calls sensitive may leave on the word of who acts: a parent's
+        of a child below 7, a guardian's of such a child or an adult (Law 91/2025 Art. 24).
+        """
         if mandate.type is MandateType.PROXY:
             return False
+        held = self.held.of_subject(mandate.principal_id)
         try:
             born, _latest = legal_clock.born_between(str(best_value(held, "birthdate")))
         except ValueError:

@@ -267,7 +267,9 @@ class Grants:
         standing = statement.first(self._db, {**on, "year": now.year})
         if alone and (standing is None or code.mandate_id is not None):
             raise NeedsTransactionError
-        if standing is None or not self._may_act(code.mandate_id, code.subject_id):
+        if standing is None or not self._may_act(
+            code.mandate_id, code.subject_id, standing.purpose
+        ):
             if self.find(code.grant_id) is not None:
                 self.revoke(code.grant_id)
             raise CodeVoidError
@@ -313,7 +315,7 @@ class Grants:
         return (
             grant.revoked_at is None
             and self._clock() < grant.expires_at
-            and self._may_act(grant.mandate_id, grant.subject_id)
+            and self._may_act(grant.mandate_id, grant.subject_id, grant.purpose)
         )
 
     def may_refresh(self, grant: Grant) -> bool:
@@ -404,9 +406,14 @@ class Grants:
             delete(oauth_grant).where(oauth_grant.c.expires_at <= before)
         ).rowcount
 
-    def _may_act(self, mandate_id: str | None, agent_id: str) -> bool:
-        """True when the person acts for herself, or by a mandate that is still in force."""
-        return mandate_id is None or self._mandates.find_in_force(mandate_id, agent_id) is not None
+    def _may_act(self, mandate_id: str | None, agent_id: str, purpose: str) -> bool:
+        """True when the person acts for herself, or by a mandate that is still in force and reaches
+        as far.
+        """
+        if mandate_id is None:
+            return True
+        found = self._mandates.find_in_force(mandate_id, agent_id)
+        return found is not None and found.terms.permits(purpose)
 
     def _adopt(self, subject_id: str, row: Any) -> None:
         self._use_log.adopt(subject_id, chain_of(row))

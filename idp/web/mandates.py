@@ -13,6 +13,7 @@ from accounts.mandates import (
     MandateType,
 )
 from consent.purposes import PURPOSES
+from idp.oidc.thumbprints import is_registered
 from idp.web import context, person
 from idp.web.language import N_, translate
 
@@ -72,6 +73,7 @@ def shown(found: Mandate) -> dict[str, Any]:
         "source": _source(found.source),
         "state": standing.value,
         "tag": {"colour": colour, "text": translate(text)},
+        "key_removed": found.type is MandateType.MACHINE and not _has_key(found),
         "services": services_of(found.terms.scopes),
         "amount_limit": amount(found.terms.amount_limit),
         "passkey_only": found.terms.authentication_level > 1,
@@ -138,6 +140,13 @@ def history(events: list[MandateEvent]) -> list[dict[str, Any]]:
         }
         for event in events
     ]
+
+
+def _has_key(found: Mandate) -> bool:
+    """True while the relying party is active and has the key registered."""
+    services = context.services()
+    party = services.installation.relying_parties.find(found.client_id or "", services.db)
+    return party is not None and is_registered(party.jwks, found.key_thumbprint or "")
 
 
 def _source(source: str) -> str:

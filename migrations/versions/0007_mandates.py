@@ -22,6 +22,7 @@ def upgrade() -> None:
             sa.Column("joint", sa.Boolean(), nullable=False, server_default=sa.false()),
             sa.Column("authentication_level", sa.Integer(), nullable=False, server_default="1"),
             sa.Column("sub_delegation", sa.Integer(), nullable=False, server_default="1"),
+            sa.Column("representatives", sa.Integer(), nullable=True),
             sa.Column("source_version", sa.String(length=64), nullable=True),
             sa.Column("confirmed_at", _MOMENT, nullable=True),
             sa.Column("granted_by", sa.String(length=32), nullable=True),
@@ -92,6 +93,6 @@ def downgrade() -> None:
         for name in (
             "key_thumbprint", "client_id", "stated", "accepted_at", "lapses_at", "under_id",
             "granted_by", "confirmed_at", "source_version", "sub_delegation",
-            "authentication_level", "joint", "amount_limit", "scopes", "state",
+            "authentication_level", "representatives", "joint", "amount_limit", "scopes", "state",
         ):  # fmt: skip
             batch_op.drop_column(name)

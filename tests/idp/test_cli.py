@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from consent.data_use import Channel
 from idp.cli import main
 from idp.services import Installation
+from tests.support.cast import TAX_CODE
 from tests.support.stores import INSTALLATION_SECRET, Templates, settings_for
 
 
@@ -231,6 +232,23 @@ def test_officers_are_appointed_listed_and_removed(environment: Path) -> None:
     assert "removed" in told("officer", "remove", "lan")
     assert told("officer", "list") == ""
     assert "no office" in failed("officer", "remove", "lan")
+
+
+def test_a_head_is_appointed_and_dismissed(environment: Path) -> None:
+    ask = ("mandate", "appoint-head", TAX_CODE)
+    decision = ("--decision", "Quyết định 12/QĐ-UBND")
+    assert "level 02" in failed(*ask, "hoa", *decision)
+    assert "no organisation" in failed("mandate", "appoint-head", "0000000000", "lan", *decision)
+    assert told(*ask, "minh", *decision, "--until", "2030-12-31").startswith("appointed ")
+    lines = told("mandate", "list", TAX_CODE).splitlines()
+    assert [line.split("\t")[1:3] for line in lines] == [
+        ["org_head", "active"],
+        ["legal_rep", "active"],
+    ]
+    assert "2030-12-31T17:00:00" in lines[0]
+    assert told("mandate", "dismiss-head", TAX_CODE, "minh").startswith("dismissed ")
+    assert "does not head" in failed("mandate", "dismiss-head", TAX_CODE, "minh")
+    assert told("mandate", "list", "bank") == ""
 
 
 def test_an_activation_code_can_be_given(environment: Path) -> None:

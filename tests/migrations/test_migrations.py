@@ -3,8 +3,9 @@
 import alembic.command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
+from accounts.mandates import mandate
 from accounts.schema import metadata
 from idp.database import _config, connect, is_current, upgrade
 
@@ -65,6 +66,35 @@ def test_accounts_of_the_first_schema_are_kept(empty_database_url: str) -> None:
             if db.dialect.name == "sqlite":
                 assert db.execute(text("PRAGMA foreign_key_check")).all() == []
                 assert db.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    finally:
+        engine.dispose()
+
+
+def test_mandates_of_earlier_schemas_are_kept_without_bounds(empty_database_url: str) -> None:
+    engine = connect(empty_database_url)
+    now = "2026-01-02 03:04:05"
+    try:
+        with engine.connect() as db:
+            config = _config()
+            config.attributes["connection"] = db
+            alembic.command.upgrade(config, "0006")
+            db.execute(text("INSERT INTO subject VALUES ('s', 'person', :now)"), {"now": now})
+            for id_, end in (("lasting", None), ("over", now)):
+                db.execute(
+                    text(
+                        "INSERT INTO mandate (id, type, principal_id, agent_id, source, valid_from, "
+                        "valid_to) VALUES (:id, 'legal_rep', 's', 's', 'enterprises', :now, :end)"
+                    ),
+                    {"id": id_, "now": now, "end": end},
+                )
+            db.commit()
+        upgrade(engine)
+        with engine.connect() as db:
+            rows = db.execute(select(mandate).order_by(mandate.c.id)).all()
+        assert [(row.id, row.state) for row in rows] == [("lasting", "active"), ("over", "revoked")]
+        assert [(row.scopes, row.joint, row.confirmed_at) for row in rows] == [
+            (["*"], False, None)
+        ] * 2
     finally:
         engine.dispose()
 

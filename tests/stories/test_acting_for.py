@@ -18,7 +18,7 @@ from tests.stories.telling import in_both_languages
 from tests.stories.visit import Visit
 from tests.support.registers import enter_enterprise, enter_person
 
-PARENT = {"vi": "Cha hoặc mẹ", "en": "Parent"}
+PARENT = {"vi": "Bạn là cha hoặc mẹ", "en": "You are this child's parent"}
 WAITS = {"vi": "đang chờ người đó trả lời", "en": "your offer waits for her answer"}
 ACCEPTED = {"vi": "Đã chấp nhận", "en": "Accepted"}
 ENDED = {"vi": "Đã chấm dứt ngay", "en": "Ended at once"}

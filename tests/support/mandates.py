@@ -77,7 +77,7 @@ def hold(
     **fields: str,
 ) -> str:
     """Offer a mandate and have it accepted; return its id."""
-    # The newest is the one; made in the same second, either could be listed first.
+    # Ids are in order from one moment to the next only: the newest is the one.
     world.tick()
     page = give(world, giver, to, type_, under, services=services, lasts=lasts, **fields)
     assert page.status == 200, page.text

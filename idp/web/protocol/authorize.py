@@ -53,7 +53,9 @@ def _resume(interaction_id: str) -> flask.Response:
         raise under_way.refused(step.error, step.description)
     if isinstance(step, Respond) and session is not None:
         services.interactions.finish(interaction_id)
-        mandate = services.authorization.mandate(session, under_way.interaction)
+        mandate = services.authorization.mandate(
+            session, under_way.relying_party, under_way.interaction
+        )
         request = under_way.interaction.request
         return context.respond(
             services.authorization.respond(request, session, step.consent, mandate)

@@ -12,7 +12,11 @@ from idp.web import context, journey, mandates, person, transaction
 from idp.web.language import N_, show_datetime, translate
 
 blueprint = flask.Blueprint("acting_for", __name__)
-_LEGAL_REPRESENTATIVE = N_("You are its legal representative in the register of enterprises")
+_BY_RIGHT = {
+    MandateType.LEGAL_REP: N_("You are its legal representative in the register of enterprises"),
+    MandateType.PARENT: N_("You are this child's parent"),
+    MandateType.GUARDIAN: N_("You are this person's guardian"),
+}
 _CHOOSE = N_("Choose in whose name you act.")
 _NOT_REACHED = N_("This mandate is only for a sign-in with a passkey, and you have none yet.")
 _NOT_CONFIRMED = N_(
@@ -111,6 +115,6 @@ def _page(under_way: journey.Journey, error: str | None = None) -> flask.Respons
 
 
 def _detail(mandate: Mandate) -> str:
-    if mandate.type is MandateType.LEGAL_REP:
-        return translate(_LEGAL_REPRESENTATIVE)
+    if mandate.type in _BY_RIGHT:
+        return translate(_BY_RIGHT[mandate.type])
     return mandates.detail(mandate)

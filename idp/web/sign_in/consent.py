@@ -16,7 +16,7 @@ from accounts.attributes import (
     best_value,
 )
 from accounts.levels import AccountLevel, AuthenticationLevel
-from accounts.mandates import FOR_PEOPLE
+from accounts.mandates import FOR_PEOPLE, Mandate
 from accounts.sessions import BrowserSession
 from consent.decisions import Asked, notice_hash
 from consent.purposes import LEGAL_BASES, purpose
@@ -38,9 +38,10 @@ SOURCES = {
     "self": N_("as you stated it yourself"),
     "provider": N_("from Sen ID"),
 }
-_NEEDS_PASSKEY = N_("Given only when you sign in with a passkey")
+_NEEDS_PASSKEY = N_("Given only when you sign in with a passkey, or with your password and a code")
 _NEEDS_ACCOUNT_LEVEL = N_("Given only when your account has level 02")
 _NEEDS_MORE = N_("Given only at authentication level 3, which no way of signing in reaches yet")
+_NEEDS_HER_OWN_WORD = N_("Not given on the word of somebody else")
 _NOT_HELD = N_("Sen ID holds none of yours at present")
 _ASKED_LATER = N_("Asked of the register after you agree")
 _OF_ORGANISATIONS = frozenset({Source.ENTERPRISES, Source.PROVIDER})
@@ -98,7 +99,9 @@ def _with_implied(chosen: list[str], optional: tuple[str, ...]) -> list[str]:
 
 def _asked(under_way: journey.Journey) -> Asked:
     services, session = context.services(), person.required()
-    mandate = services.authorization.mandate(session, under_way.interaction)
+    mandate = services.authorization.mandate(
+        session, under_way.relying_party, under_way.interaction
+    )
     return services.authorization.asked(
         under_way.interaction.request, under_way.relying_party, session, mandate
     )
@@ -118,9 +121,11 @@ def _page(under_way: journey.Journey) -> flask.Response:
 
 def _notice(under_way: journey.Journey) -> str:
     asked, language, session = _asked(under_way), flask.g.language, person.required()
-    mandate = context.services().authorization.mandate(session, under_way.interaction)
+    mandate = context.services().authorization.mandate(
+        session, under_way.relying_party, under_way.interaction
+    )
     for_person = mandate is not None and mandate.type in FOR_PEOPLE
-    represented = mandate.principal_id if mandate is not None and for_person else None
+    represented = mandate if for_person else None
     reason, basis = purpose(asked.purpose), LEGAL_BASES["consent"]
     today = context.installation().clock()
     return flask.render_template(
@@ -145,19 +150,24 @@ def _notice(under_way: journey.Journey) -> str:
 
 
 def _rows(
-    claims: Iterable[str], session: BrowserSession, represented: str | None
+    claims: Iterable[str], session: BrowserSession, represented: Mandate | None
 ) -> list[dict[str, Any]]:
     """Return the attributes as the notice lists them; of a person acted for, with whose they are."""
     rows = [row for claim in claims if (row := DICTIONARY.get(claim)) and claim not in IMPLIED]
     if represented is None:
         return [_row(row, session.subject_id, session) for row in rows]
     told = []
+    principal = represented.principal_id
+    tells_secrets = context.services().disclosure.may_tell_secrets(represented)
     for row in rows:
-        owners = [represented] if is_told_of_represented(row.claim) else []
+        owners = [principal] if is_told_of_represented(row.claim) else []
         owners += [session.subject_id] if is_told_of_who_acts(row.claim) else []
         if owners:
             whose = ", ".join(person.name_of(owner) for owner in owners)
-            told.append({**_row(row, owners[0], session), "whose": whose})
+            shown = {**_row(row, owners[0], session), "whose": whose}
+            if row.sensitive and owners[0] == principal and not tells_secrets:
+                shown["waits_for"] = translate(_NEEDS_HER_OWN_WORD)
+            told.append(shown)
     return told
 
 

@@ -78,7 +78,7 @@ def test_the_notice_names_whose_data_is_meant(world: World) -> None:
     mandate, browser = bear(world), world.browser()
     page = browser.visit(world.party("portal").begin(SCOPE).url)
     page = browser.follow(world.sign_in_on(browser, page, world.person(), "passkey"))
-    assert "Parent" in page.text
+    assert "You are this child's parent" in page.text
     page = browser.follow(browser.submit(page.form("/acting-for"), acting_for=mandate))
     assert page.has_form("/consent")
     assert f"Full name ({CHILD[0]}, {world.person().name})" in page.text
@@ -101,6 +101,40 @@ def test_both_see_it_in_their_own_record(world: World) -> None:
     assert "Represented by" in page.text
     assert world.person().name in page.text
     assert f"of={mandate_id(world, 'lan')}" in world.sign_in("lan").open("/me/uses").html
+
+
+def test_who_is_acted_for_sees_and_withdraws_what_was_agreed_for_her(world: World) -> None:
+    arrival = act(world, bear(world))
+    access = arrival.tokens().access
+    child = world.sign_in("hoa")
+    page = child.open("/me/consents")
+    assert "Given for you by" in page.text
+    with world.transaction() as services:
+        (given,) = services.consents.of_subject(world.subject_in(services, "hoa"))
+    assert child.submit(page.form(f"/me/consents/{given.id}/withdraw")).status == 200
+    assert arrival.party.userinfo(access).status == 401
+
+
+@pytest.mark.parametrize("when", ["before-consent", "before-redeeming"])
+def test_a_mandate_narrowed_on_the_way_reaches_no_further(world: World, when: str) -> None:
+    proxy = hold(world, strong(world, "minh"), "lan", services=("public-service", "banking"))
+    minh = strong(world, "minh")
+    form = minh.open(f"/me/mandates/{proxy}").form(f"/me/mandates/{proxy}/narrow")
+    browser, party = world.browser(), world.party("portal")
+    attempt = party.begin(SCOPE)
+    page = browser.visit(attempt.url)
+    page = browser.follow(world.sign_in_on(browser, page, world.person(), "passkey"))
+    page = browser.follow(browser.submit(page.form("/acting-for"), acting_for=proxy))
+    if when == "before-consent":
+        assert minh.submit(form, services=["banking"]).status == 200
+        page = browser.follow(browser.submit(page.form("/consent"), "consent-allow"))
+        assert page.has_form("/acting-for") or page.has_form("/consent")
+        assert world.person("minh").name not in page.text
+        return
+    page = browser.follow(browser.submit(page.form("/consent"), "consent-allow"))
+    assert minh.submit(form, services=["banking"]).status == 200
+    answer = party.try_redeem(attempt, party.code_from(attempt, page.location))
+    assert answer.body["error"] == "invalid_grant"
 
 
 def test_from_14_the_childs_record_is_her_own(world: World) -> None:
@@ -224,3 +258,8 @@ def test_a_childs_private_life_needs_her_own_word_from_7(
     represents = told(arrival)["represents"]
     assert isinstance(represents, dict)
     assert ("gender" in represents) is is_told
+    with world.transaction() as services:
+        (given,) = services.consents.of_subject(child)
+        notice = services.consents.notice_text(given.notice_hash) or ""
+    # The notice said so beforehand.
+    assert ("Not given on the word of somebody else" in notice) is not is_told

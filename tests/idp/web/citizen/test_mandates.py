@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from accounts.account import OPERATOR, LockReason
 from accounts.mandates import MandateType
 from tests.support.cast import COMPANY
 from tests.support.mandates import (
@@ -146,6 +147,33 @@ def test_joint_representatives_appoint_together(world: World) -> None:
     assert state(world, proposed) == "offered"
     assert press(strong(world, "nga"), proposed, "accept").status == 200
     assert state(world, proposed) == "active"
+
+
+def test_a_joint_representative_without_an_account_is_not_passed_over(world: World) -> None:
+    company = organisation(world)
+    with world.transaction() as services:
+        people = {world.subject_in(services, "lan")}
+        services.mandating.follow_representatives(
+            company, people, "enterprises", joint=True, named=2
+        )
+    world.tick()
+    give(world, strong(world, "lan"), "nga", "org_admin", rep(world), services=("*",))
+    proposed = given_by(world, "lan")[0]
+    assert state(world, proposed) == "proposed"
+    # She gets her account, and the register is read again: now she can be asked.
+    follow(world, "lan", "minh", joint=True)
+    assert state(world, proposed) == "proposed"
+    assert press(strong(world, "minh"), proposed, "agree").status == 200
+    assert state(world, proposed) == "offered"
+
+
+def test_a_lock_is_no_agreement(world: World) -> None:
+    follow(world, "lan", "minh", joint=True)
+    account = world.account("minh")
+    with world.transaction() as services:
+        services.standing.lock(account, LockReason.HOLDER_REQUEST, OPERATOR)
+    give(world, strong(world, "lan"), "nga", "org_admin", rep(world), services=("*",))
+    assert state(world, given_by(world, "lan")[0]) == "proposed"
 
 
 def test_one_joint_representative_stops_a_proposal_and_a_leaving_one_frees_it(world: World) -> None:
