@@ -267,12 +267,16 @@ class Accounts:
         *,
         actor: Actor = PROVIDER_ITSELF,
         ground: str = "",
-    ) -> None:
-        """Record a newly proved account level."""
-        self._db.execute(
-            update(account).where(account.c.id == account_id).values(level=level.value)
-        )
-        self._note(account_id, EventKind.LEVEL_CHANGED, level.value, actor, ground)
+    ) -> bool:
+        """Record a newly proved account level; False when the account has it already."""
+        changed = self._db.execute(
+            update(account)
+            .where(account.c.id == account_id, account.c.level != level.value)
+            .values(level=level.value)
+        ).rowcount
+        if changed:
+            self._note(account_id, EventKind.LEVEL_CHANGED, level.value, actor, ground)
+        return changed == 1
 
     def give_activation_code(self, account_id: str, code: str) -> None:
         """Set the code that the holder activates with; an earlier code stops working."""

@@ -503,8 +503,11 @@ class ApplicationOffice:
             account = self.accounts.issue(
                 subject_id, rules.account, rules.level, actor=actor, ground=reason
             )
-        else:
-            self.accounts.set_level(account.id, rules.level, actor=actor, ground=reason)
+        elif account.level.rank >= rules.level.rank or not self.accounts.set_level(
+            account.id, rules.level, actor=actor, ground=reason
+        ):
+            # Another application of hers was decided since this one was weighed.
+            raise NotReadyError
         asked = frozenset(claims_of(rules.source))
         kept = {claim: value for claim, value in values.items() if claim in asked}
         self.held.hold(subject_id, rules.source, kept, asked=asked)
