@@ -50,6 +50,8 @@ ACTIVATION_ADDRESS = Limit("activation/address", 50, timedelta(hours=1))
 DESK_SEARCH = Limit("desk/search", 20, timedelta(hours=1))
 APPLICATION_ADDRESS = Limit("application/address", 30, timedelta(hours=1))
 REFERENCE_ADDRESS = Limit("application/reference", 20, timedelta(hours=1))
+CHIP_ADDRESS = Limit("chip/address", 20, timedelta(hours=1))
+CHIP_APPLICATION = Limit("chip/application", 10, timedelta(hours=1))
 CLIENT_AUTHENTICATION = Limit("client-authentication", 50, timedelta(minutes=5))
 
 

@@ -8,8 +8,7 @@ from zoneinfo import available_timezones
 import flask
 
 from accounts.attributes import DICTIONARY, EDITABLE, Held, Source
-from accounts.errors import BadPhoneError
-from accounts.phone import e164
+from accounts.phone import e164, is_phone
 from accounts.phone import readable as readable_phone
 from accounts.spelling import composed
 from connectors.cursor import Cursors
@@ -96,7 +95,7 @@ def _fault(claim: str, text: str) -> str | None:
     match claim:
         case "email" if not re.fullmatch(r"[^@\s<>\"]{1,64}@[^@\s.<>\"]+(\.[^@\s.<>\"]+)+", text):
             return translate(_BAD_EMAIL)
-        case "phone_number" if not _is_phone(text):
+        case "phone_number" if not is_phone(text):
             return translate(_BAD_PHONE)
         case "website" | "profile" | "picture" if not _is_web_address(text):
             return translate(_BAD_URL)
@@ -106,14 +105,6 @@ def _fault(claim: str, text: str) -> str | None:
             return translate(_BAD_LOCALE)
         case _:
             return None
-
-
-def _is_phone(text: str) -> bool:
-    try:
-        e164(text)
-    except BadPhoneError:
-        return False
-    return True
 
 
 def _as_written(claim: str, value: Any) -> Any:
