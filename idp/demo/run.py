@@ -114,7 +114,7 @@ PORTAL = Party(
         {"vi": "Đăng ký kinh doanh", "en": "Register a business"},
     ),
     scope="openid name birth offline_access represent",
-    optional_scope="contact residence",
+    optional_scope="contact residence insurance",
     purpose="public-service",
     representation_aware=True,
     # What has no value here is voluntary (OpenID Connect Core §5.5.1).

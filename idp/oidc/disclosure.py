@@ -66,7 +66,8 @@ class Disclosure:
         payload: dict[str, Any] = {
             "sub": pairwise_sub(self.vault, relying_party.sector, grant.account_id)
         }
-        asked = tuple(claim for claim in wanted if claim in relying_party.claims)
+        allowed = relying_party.claims
+        asked = tuple(claim for claim in wanted if claim in allowed)
         payload.update(self._permitted_values(grant, asked))
         if channel is Channel.USERINFO:
             withheld = withheld_claims(grant, asked)

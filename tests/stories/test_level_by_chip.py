@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from playwright.sync_api import expect
+
 from accounts.levels import AccountLevel
 from tests.stories.site import Site
 from tests.stories.telling import twice
@@ -10,6 +12,7 @@ from tests.support.registers import enter_card, enter_person
 
 REFUSED = {"vi": "Thẻ không phải của người đề nghị", "en": "The card is not the one"}
 ISSUED, READ = {"vi": "Đã cấp", "en": "Issued"}, {"vi": "Đã đọc thẻ", "en": "Card read"}
+SENSITIVE = {"vi": "Dữ liệu cá nhân nhạy cảm", "en": "Sensitive personal data"}
 CARD = {"vi": "Thẻ căn cước", "en": "Identity card"}
 
 
@@ -60,5 +63,10 @@ def test_a_citizen_proves_herself_by_her_cards_chip(
     here.go("/me/details")
     here.sees(citizen.number)
     here.look("details-with-card")
+    # A sensitive claim of the scope is hers to tick.
+    here.ask(site.portal, scope="openid name insurance")
+    here.sees(SENSITIVE[here.language])
+    expect(here.page.locator("#optional-hi_card")).not_to_be_checked()
+    here.look("consent-sensitive")
     # The code is good once.
     assert site.read_card(citizen.number, code).stderr == "sen: refused: unknown_code\n"
