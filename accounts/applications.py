@@ -41,6 +41,7 @@ class ApplicationKind(StrEnum):
 
     CITIZEN_01 = "citizen-01"
     CITIZEN_02 = "citizen-02"
+    FOREIGNER_01 = "foreigner-01"
     FOREIGNER_02 = "foreigner-02"
     MINOR = "minor"
     ORGANISATION = "organisation"
@@ -62,11 +63,13 @@ class ApplicationState(StrEnum):
 
 
 class EvidenceSource(StrEnum):
-    """Where a piece of evidence comes from: a register, or something shown at a desk."""
+    """Where a piece of evidence comes from: a register, a card's chip, or something shown at a desk."""
 
     POPULATION = "population"
     IMMIGRATION = "immigration"
     ENTERPRISES = "enterprises"
+    IDENTITY_CARDS = "identity_cards"
+    CHIP = "chip"
     VISIT = "visit"
     DOCUMENT = "document"
 

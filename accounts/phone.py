@@ -25,6 +25,15 @@ def e164(text: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def is_phone(text: str) -> bool:
+    """True when the text can be a phone number."""
+    try:
+        e164(text)
+    except BadPhoneError:
+        return False
+    return True
+
+
 def readable(number: str) -> str:
     """Return a stored number with the spaces that its country writes, or as it is."""
     try:

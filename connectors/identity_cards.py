@@ -3,7 +3,7 @@
 from accounts.attributes import Source
 from accounts.subject import IdentifierType
 from connectors.remote import Service, person_by_number
-from connectors.wire import Field, day, members, one_of, text
+from connectors.wire import Field, day, image, members, one_of, text
 
 IDENTITY_CARDS = Service(
     source=Source.IDENTITY_CARDS,
@@ -23,5 +23,6 @@ IDENTITY_CARDS = Service(
                 state=one_of("valid", "expired", "withdrawn"),
             ),
         ),
+        "portrait": Field("portrait", image),
     },
 )

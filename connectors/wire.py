@@ -14,6 +14,7 @@ from accounts.errors import BadMrzError
 
 Reader = Callable[[Any], Any]
 _LONGEST_TEXT = 500
+_LONGEST_IMAGE = 100_000
 _SEXES = {"M": "male", "F": "female"}
 
 
@@ -89,6 +90,15 @@ def listed(reader: Reader) -> Reader:
         return [reader(item) for item in value]
 
     return read
+
+
+def image(value: Any) -> str:
+    """Read an image as a data URL."""
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_IMAGE:
+        raise ValueError("not an image")
+    if not value.startswith(("data:image/jpeg;base64,", "data:image/png;base64,")):
+        raise ValueError("not an image")
+    return value
 
 
 def zone(value: Any) -> list[str]:

@@ -53,6 +53,8 @@ DOWNLOAD = Limit("download/account", 10, timedelta(hours=1))
 APPLICATION_ADDRESS = Limit("application/address", 30, timedelta(hours=1))
 REFERENCE_ADDRESS = Limit("application/reference", 20, timedelta(hours=1))
 MANDATE_OFFERS = Limit("mandate/offers", 10, timedelta(hours=1))
+CHIP_ADDRESS = Limit("chip/address", 20, timedelta(hours=1))
+CHIP_APPLICATION = Limit("chip/application", 10, timedelta(hours=1))
 CLIENT_AUTHENTICATION = Limit("client-authentication", 50, timedelta(minutes=5))
 
 

@@ -19,6 +19,14 @@ def check(installation: Installation, application_id: str) -> bool:
     """
     if not installation.registers:
         return False
+    asked = _check_once(installation, application_id)
+    if asked:
+        # A card that was read has a register of its own, whose turn follows at once.
+        _check_once(installation, application_id)
+    return asked
+
+
+def _check_once(installation: Installation, application_id: str) -> bool:
     with installation.engine.begin() as db:
         office = installation.services(db, correlation="application").application_office
         question = office.begin_check(application_id)

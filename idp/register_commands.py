@@ -20,9 +20,11 @@ from connectors.errors import OutboundRefusedError
 from connectors.outbound import Outbound, is_loopback
 from connectors.protocol import EventKind
 from connectors.registry import SERVICES
+from connectors.simulation.cards import authority_file, establish
 from connectors.simulation.generate import generate
 from connectors.simulation.happenings import happen
 from connectors.simulation.people import KINDS, Kind, people
+from connectors.simulation.reader import chip_of, present
 from connectors.simulation.server import Fault, run, serve
 from connectors.simulation.store import opened
 
@@ -69,7 +71,9 @@ def registers_generate(file: Path, count: int, seed: str) -> None:
             )
         except (OSError, sqlite3.Error) as error:
             raise _Failure(f"{file} cannot be written ({error})") from error
+        establish(file)
     click.echo(f"invented {count} people in {file}")
+    click.echo(f"their cards are signed by {authority_file(file)}, for SEN_CSCA_FILE")
 
 
 @registers.command("serve")
@@ -128,6 +132,25 @@ def registers_happen(file: Path, kind: str, number: str, values: tuple[str, ...]
         except ValueError as error:
             raise _Failure(str(error)) from error
     click.echo(f"event {sequence}")
+
+
+@registers.command("read-card")
+@click.argument("file", type=_FILE)
+@click.option("--person", required=True, metavar="NUMBER", help="Whose card: a personal number.")
+@click.option("--url", required=True, help="The provider's address.")
+@click.option("--code", required=True, help="The code that the provider's page shows.")
+def registers_read_card(file: Path, person: str, url: str, code: str) -> None:
+    """Hold a simulated card to a reader: answer the provider's request with this code by the chip of
+    the card that PERSON of FILE has.
+    """
+    with _opened(file) as db:
+        try:
+            status, answer = present(chip_of(db, establish(file), person), url, code)
+        except (ValueError, OutboundRefusedError) as error:
+            raise _Failure(f"the card could not be presented ({error})") from error
+    if status != 200:
+        raise _Failure(f"refused: {answer.get('reason') or answer.get('error') or status}")
+    click.echo(f"accepted; the application is {answer['application']}")
 
 
 @registers.command("fault")

@@ -12,6 +12,8 @@ from accounts.account import Accounts
 from accounts.applications import Applications
 from accounts.attributes import HeldAttributes, Source
 from accounts.authenticators import Passkeys, RelyingPartyIdentity
+from accounts.chip.trust import Trust
+from accounts.chip_requests import ChipRequests
 from accounts.contact_requests import ContactRequests
 from accounts.data_keys import DataKeyRing, DataKeys
 from accounts.mandates import Mandates
@@ -102,6 +104,7 @@ class Installation:
         self.outbound = Outbound(settings.outbound_allow, settings.extra_ca_file)
         self.registers = _registers(settings, clock, chance)
         self.readings = Readings(self.registers, clock)
+        self.card_trust = _card_trust(settings)
         self.key_sets = KeySets(self.outbound, clock)
         self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
         self.logout_reader = LogoutReader(self.relying_parties, self.keys, settings.issuer)
@@ -141,6 +144,13 @@ def _registers(settings: Settings, clock: Clock, chance: Chance) -> Mapping[Sour
     outbound = Outbound(frozenset({address.netloc}), settings.extra_ca_file, plain_on_loopback=True)
     server = SecurityServer(settings.registers_url, settings.xroad_client, outbound, chance)
     return remote_registers(server, clock, settings.xroad_places)
+
+
+def _card_trust(settings: Settings) -> Trust | None:
+    """Return whose signatures on identity cards are believed; without any, no card is read."""
+    if settings.csca_file is None:
+        return None
+    return Trust.read(settings.csca_file, settings.csca_crl_file)
 
 
 @dataclass(frozen=True)
@@ -270,6 +280,12 @@ class Services:
         """Applications as they are kept."""
         i = self.installation
         return Applications(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def chip_requests(self) -> ChipRequests:
+        """Requests to read a card's chip."""
+        i = self.installation
+        return ChipRequests(self.db, i.clock, i.chance, i.vault)
 
     @lazily
     def application_office(self) -> ApplicationOffice:

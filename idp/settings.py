@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from accounts.chip.trust import Trust
 from accounts.secrets import LEAST_MIB
 from accounts.vault import LEAST_SECRET_BYTES
 from connectors.outbound import is_loopback
@@ -78,6 +79,10 @@ class Settings:
     workers: int = 1
     extra_ca_file: Path | None = None
     outbound_allow: frozenset[str] = frozenset()
+    csca_file: Path | None = None
+    """The country signing authorities' certificates; without them no card's chip is read."""
+    csca_crl_file: Path | None = None
+    """Their revocation lists; with them, a signer that no current list covers is not believed."""
     password_mib: int = LEAST_MIB
     """The memory that hashing one password takes; more makes stolen hashes harder to guess."""
     registers_url: str | None = None
@@ -109,6 +114,8 @@ _KNOWN = {
     "WORKERS": "workers",
     "EXTRA_CA_FILE": "extra_ca_file",
     "OUTBOUND_ALLOW": "outbound_allow",
+    "CSCA_FILE": "csca_file",
+    "CSCA_CRL_FILE": "csca_crl_file",
     "PASSWORD_MIB": "password_mib",
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
@@ -128,6 +135,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """
     values = _raw_values(environment)
     secret_file = secret_path(values)
+    csca_file, csca_crl_file = _card_authorities(values)
     return Settings(
         issuer=_issuer(values.get("issuer", DEFAULT_ISSUER)),
         database_url=_database_url(values),
@@ -135,7 +143,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         secret=read_secret(secret_file),
         proxy_hops=_count(values, "proxy_hops", 0, most=10),
         workers=_count(values, "workers", 1, most=64, least=1),
-        extra_ca_file=_existing(values.get("extra_ca_file")),
+        extra_ca_file=_existing("EXTRA_CA_FILE", values.get("extra_ca_file")),
+        csca_file=csca_file,
+        csca_crl_file=csca_crl_file,
         outbound_allow=_hosts(values.get("outbound_allow", "")),
         password_mib=_count(values, "password_mib", LEAST_MIB, most=1024, least=LEAST_MIB),
         registers_url=_registers_url(values),
@@ -254,13 +264,30 @@ def _count(values: Mapping[str, str], name: str, default: int, *, most: int, lea
     return int(text)
 
 
-def _existing(text: str | None) -> Path | None:
+def _existing(name: str, text: str | None) -> Path | None:
     if not text:
         return None
     path = Path(text)
     if not path.is_file():
-        raise SettingsError(f"SEN_EXTRA_CA_FILE: there is no file {text}")
+        raise SettingsError(f"SEN_{name}: there is no file {text}")
     return path
+
+
+def _card_authorities(values: Mapping[str, str]) -> tuple[Path | None, Path | None]:
+    certificates = _existing("CSCA_FILE", values.get("csca_file"))
+    revocations = _existing("CSCA_CRL_FILE", values.get("csca_crl_file"))
+    if certificates is None:
+        if revocations is not None:
+            raise SettingsError("SEN_CSCA_CRL_FILE needs SEN_CSCA_FILE, whose lists these are")
+        return None, None
+    try:
+        Trust.read(certificates, revocations)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            "SEN_CSCA_FILE and SEN_CSCA_CRL_FILE must hold certificates and revocation lists "
+            f"in PEM ({error})"
+        ) from error
+    return certificates, revocations
 
 
 def _hosts(text: str) -> frozenset[str]:

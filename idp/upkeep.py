@@ -13,6 +13,8 @@ from idp.services import Installation
 INTERVAL = timedelta(minutes=10)
 _GRANTS_KEPT = timedelta(days=30)
 _SESSIONS_KEPT = timedelta(days=1)
+# So long whoever asked for a reading may see why it was refused.
+_CHIP_REQUESTS_KEPT = timedelta(days=1)
 
 
 def purge(installation: Installation) -> dict[str, int]:
@@ -29,6 +31,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "grants": services.grants.purge(now - _GRANTS_KEPT),
             "assertions": purge_assertions(db, now),
             "lapsed holds": services.standing.end_lapsed_holds(),
+            "chip requests": services.chip_requests.purge(now - _CHIP_REQUESTS_KEPT),
             "failures": services.limits.purge(now),
             "signing keys": services.signing_keys.purge(now),
         }

@@ -7,6 +7,7 @@ import accounts.account
 import accounts.applications
 import accounts.attributes
 import accounts.authenticators
+import accounts.chip_requests
 import accounts.contact_requests
 import accounts.data_keys
 import accounts.mandates

@@ -4,6 +4,7 @@ Name, birth date and number must all agree (Decree 70/2024 Art. 10), and only th
 come back.
 """
 
+import base64
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -12,6 +13,7 @@ from typing import Any
 from accounts.attributes import Source
 from connectors.simulation import particulars
 from connectors.simulation.geography import residence
+from connectors.simulation.portrait import portrait
 from connectors.simulation.store import name_key
 
 Row = sqlite3.Row
@@ -88,7 +90,8 @@ def _identity_cards(db: sqlite3.Connection, asked: Mapping[str, Any]) -> Found |
         "expiry": row["expiry"],
         "state": state,
     }
-    return {"card": card}
+    drawn = base64.b64encode(portrait(row["number"])).decode()
+    return {"card": card, "portrait": f"data:image/png;base64,{drawn}"}
 
 
 def _immigration(db: sqlite3.Connection, asked: Mapping[str, Any]) -> Found | None:

@@ -1,7 +1,7 @@
 """The office: takes applications, weighs what is there for and against them, and decides."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from accounts import legal_clock
-from accounts.account import Account, AccountKind, Accounts, Actor, ActorKind
+from accounts.account import (
+    PROVIDER_ITSELF,
+    Account,
+    AccountKind,
+    Accounts,
+    Actor,
+    ActorKind,
+)
 from accounts.applications import (
     Agreement,
     Answer,
@@ -22,11 +29,14 @@ from accounts.applications import (
     Outcome,
 )
 from accounts.attributes import HeldAttributes, Source
+from accounts.chip.errors import ChipRefusedError
+from accounts.chip.examination import Proof
 from accounts.errors import IdentifierTakenError
 from accounts.levels import AccountLevel
 from accounts.mandates import Mandates, MandateType
 from accounts.officers import Officer
 from accounts.personal_number import Doubt, doubts
+from accounts.phone import e164
 from accounts.schema import Clock
 from accounts.spelling import composed
 from accounts.subject import IdentifierType, SubjectKind, Subjects
@@ -34,7 +44,9 @@ from connectors.protocol import Answer as RegisterAnswer
 from connectors.protocol import NotFound, Query, Record
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
 from idp import audit
+from idp.applying.card import asked_of, card_obstacles, is_by_chip, may_be_read_for, word_of
 from idp.applying.rules import (
+    FOREIGNERS,
     OWN_AGE,
     RULES,
     Awaited,
@@ -57,6 +69,8 @@ _LONGEST_WAIT = timedelta(minutes=15)
 FRESH = timedelta(hours=24)
 """A register's word older than this is asked for again before anything is issued upon it."""
 _WARDS = "legal_representative"
+GROUND_BY_CHIP = "Đọc chip thẻ căn cước / identity card's chip read"
+"""The ground that the account's history keeps."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,7 @@ class Assessment:
     obstacles: tuple[Obstacle, ...]
     evidence: tuple[Evidence, ...]
     agreements: tuple[Agreement, ...]
+    source: Source
     doubts: tuple[Doubt, ...] = ()
 
     @property
@@ -100,13 +115,17 @@ class Assessment:
 
     def register_says(self) -> Evidence | None:
         """Return the register's latest answer that says something, however old."""
-        said = [one for one in self.evidence if one.outcome in {Outcome.FOUND, Outcome.NOT_FOUND}]
-        return said[-1] if said else None
+        return word_of(self.source, self.evidence)
+
+    @property
+    def is_by_chip(self) -> bool:
+        """True when the card's chip takes the place of a visit."""
+        return is_by_chip(self.evidence)
 
     def is_stale(self, now: datetime) -> bool:
-        """True when the register's word is too old to issue anything upon it."""
-        said = self.register_says()
-        return said is not None and now - said.received_at > FRESH
+        """True when a register's word is too old to issue anything upon it."""
+        words = [word_of(source, self.evidence) for source in asked_of(self.source, self.evidence)]
+        return any(said is not None and now - said.received_at > FRESH for said in words)
 
 
 @dataclass(frozen=True)
@@ -168,7 +187,9 @@ class ApplicationOffice:
             return None
         found = self.applications.application(application_id)
         rules = RULES[found.kind]
-        claims = tuple(dict.fromkeys([*claims_of(rules.source), *rules.asked_besides]))
+        source = self._source_to_ask(found)
+        besides = rules.asked_besides if source is rules.source else ()
+        claims = tuple(dict.fromkeys([*claims_of(source), *besides]))
         is_organisation = rules.account is AccountKind.ORGANISATION
         entry = self.use_log.record(
             Use(
@@ -190,7 +211,7 @@ class ApplicationOffice:
             None if is_organisation else found.stated["birthdate"],
             claims,
         )
-        return RegisterQuestion(application_id, rules.source, query, entry)
+        return RegisterQuestion(application_id, source, query, entry)
 
     def finish_check(self, question: RegisterQuestion, answer: RegisterAnswer) -> None:
         """Keep the register's answer; while it is unavailable it will be asked again."""
@@ -210,22 +231,28 @@ class ApplicationOffice:
             wait = min(timedelta(seconds=15 * 2 ** min(found.checks, 10)), _LONGEST_WAIT)
             self.applications.check_again(found.id, now + wait)
         else:
-            self.applications.check_again(found.id, None)
-            self._after_answer(found, outcome, values)
+            is_last = self._unasked(found) is None
+            self.applications.check_again(found.id, None if is_last else now)
+            if question.source is RULES[found.kind].source:
+                self._after_answer(found, outcome, values)
         self._settle(found.id)
+        self._issue_by_chip(found.id)
 
     def assess(self, found: Application) -> Assessment:
         """Weigh what there is."""
         evidence = tuple(self.applications.evidence_of(found.id))
         agreements = tuple(self.applications.agreements_of(found.id))
-        assessed = Assessment((), (), evidence, agreements)
+        assessed = Assessment((), (), evidence, agreements, RULES[found.kind].source)
         said = assessed.register_says()
         values = said.values if said is not None and said.outcome is Outcome.FOUND else None
         obstacles = () if said is None else tuple(self._obstacles(found, values, agreements))
+        obstacles = (*obstacles, *card_obstacles(evidence))
         awaited = tuple(_awaited(found, values, said, evidence, agreements, self._tie_is_stated))
         if found.state.is_open and assessed.is_stale(self.clock()):
             awaited = (Awaited.REGISTER, *awaited)
-        return Assessment(awaited, obstacles, evidence, agreements, _doubts(found, values))
+        return replace(
+            assessed, awaited=awaited, obstacles=obstacles, doubts=_doubts(found, values)
+        )
 
     def renew(self, application_id: str) -> bool:
         """Have the register asked again if its word has grown old; True when it is to be asked."""
@@ -363,16 +390,24 @@ class ApplicationOffice:
         if found.state is not ApplicationState.READY or not assessed.can_be_issued or said is None:
             raise NotReadyError
         actor = Actor(ActorKind.OFFICER, officer.id)
+        return self._decide_to_issue(found, assessed, actor, officer.id, reason.strip()[:2000])
+
+    def _decide_to_issue(
+        self, found: Application, assessed: Assessment, actor: Actor, by: str, reason: str
+    ) -> Account:
+        said = assessed.register_says()
+        assert said is not None  # noqa: S101 - nothing can be issued before the register has spoken
         try:
             # Two applications for one person decided at once: the second finds the first's account,
             # and whatever it had begun is taken back.
             with self.db.begin_nested():
-                account = self._issue(found, said.values, actor, reason.strip())
+                account = self._issue(found, said.values, actor, reason)
+                self._hold_card(account.subject_id, assessed)
                 if not self.applications.decide(
                     found.id,
                     ApplicationState.ISSUED,
-                    officer_id=officer.id,
-                    reason=reason.strip()[:2000],
+                    officer_id=by,
+                    reason=reason,
                     account_id=account.id,
                 ):
                     raise NotReadyError
@@ -380,6 +415,74 @@ class ApplicationOffice:
             raise NotReadyError from error
         audit.security_event("application.issued", application=found.id, account=account.id)
         return account
+
+    def receive_chip(self, application_id: str, proof: Proof) -> None:
+        """Record that the person's own card was read and proved itself over our nonce; it stands in
+        for the visit. Of the files nothing is kept but hashes, and the dates by which the card
+        register's word is compared. The file is complete now and the clock runs.
+
+        Raises:
+            NotReadyError: no proof is awaited.
+            ChipRefusedError: the card is somebody else's, or the person is too young to apply so.
+        """
+        found = self.applications.hold(application_id)
+        if not may_be_read_for(found, self.assess(found).awaited):
+            raise NotReadyError
+        now, holder = self.clock(), proof.holder
+        same = (
+            holder.personal_number == found.stated["personal_number"]
+            and holder.name.casefold() == " ".join(found.stated["name"].split()).casefold()
+            and holder.birthdate.isoformat() == found.stated["birthdate"]
+        )
+        if not same:
+            raise ChipRefusedError("other-person")
+        if legal_clock.age(holder.birthdate, legal_clock.today(now)) < OWN_AGE:
+            raise ChipRefusedError("too-young")
+        dates = {
+            "issued": holder.issued.isoformat(),
+            "expiry": holder.expiry.isoformat() if holder.expiry else "",
+        }
+        self.applications.add_evidence(
+            found.id,
+            EvidenceSource.CHIP,
+            Outcome.SHOWN,
+            {**proof.evidence, **dates},
+            as_of=now,
+        )
+        self.applications.set_due(found.id, legal_clock.CITIZEN_LEVEL_02.ends(now))
+        self.applications.check_again(found.id, now)
+        audit.security_event("application.chip_read", application=found.id)
+        self._settle(found.id)
+
+    def _issue_by_chip(self, application_id: str) -> None:
+        """Raise an account of level 01 whose holder read her own card, without an officer: what signs
+        in to the account and what the chip proves are two factors in one hand. Anybody without an
+        account waits for an officer.
+        """
+        found = self.applications.application(application_id)
+        if found.state is not ApplicationState.READY or found.applicant_id != found.subject_id:
+            return
+        assessed, known = self.assess(found), self._known_account(found)
+        if assessed.is_by_chip and assessed.can_be_issued and known is not None and known.is_open:
+            self._decide_to_issue(found, assessed, PROVIDER_ITSELF, PROVIDER, GROUND_BY_CHIP)
+
+    def _hold_card(self, subject_id: str, assessed: Assessment) -> None:
+        card = word_of(Source.IDENTITY_CARDS, assessed.evidence)
+        if assessed.is_by_chip and card is not None:
+            asked = frozenset(claims_of(Source.IDENTITY_CARDS))
+            self.held.hold(subject_id, Source.IDENTITY_CARDS, card.values, asked=asked)
+
+    def _unasked(self, found: Application) -> Source | None:
+        """Return the register whose word is still needed, or needed anew; None when all have spoken."""
+        evidence, now = self.applications.evidence_of(found.id), self.clock()
+        for source in asked_of(RULES[found.kind].source, evidence):
+            said = word_of(source, evidence)
+            if said is None or now - said.received_at > FRESH:
+                return source
+        return None
+
+    def _source_to_ask(self, found: Application) -> Source:
+        return self._unasked(found) or RULES[found.kind].source
 
     def refuse(self, application_id: str, officer: Officer, reason: str) -> None:
         """Refuse, in writing.
@@ -444,7 +547,7 @@ class ApplicationOffice:
             yield Obstacle.UNKNOWN_TO_REGISTER
             return
         today = legal_clock.today(self.clock())
-        if found.kind is ApplicationKind.FOREIGNER_02:
+        if found.kind in FOREIGNERS:
             if is_over(values.get("passport"), today):
                 yield Obstacle.PASSPORT_EXPIRED
             if is_over(values.get("residence_card"), today):
@@ -494,10 +597,11 @@ class ApplicationOffice:
         subject_id = self.subjects.find(rules.identifier, number) or found.subject_id
         identify, source = self.subjects.identify, rules.source.value
         identify(subject_id, rules.identifier, number, source)
-        if found.kind is ApplicationKind.FOREIGNER_02:
-            passport, card = found.stated["passport"], found.stated["residence_card"]
+        if found.kind in FOREIGNERS:
+            passport, card = found.stated["passport"], found.stated.get("residence_card")
             identify(subject_id, IdentifierType.PASSPORT_NUMBER, passport, source)
-            identify(subject_id, IdentifierType.RESIDENCE_CARD, card, source)
+            if card is not None:
+                identify(subject_id, IdentifierType.RESIDENCE_CARD, card, source)
         account = self.accounts.find_of_subject(subject_id)
         if account is None or account.closed_at is not None:
             account = self.accounts.issue(
@@ -511,12 +615,25 @@ class ApplicationOffice:
         asked = frozenset(claims_of(rules.source))
         kept = {claim: value for claim, value in values.items() if claim in asked}
         self.held.hold(subject_id, rules.source, kept, asked=asked)
+        self._hold_contact(found, subject_id)
         if found.kind is ApplicationKind.MINOR:
             self._give_to_guardian(found, subject_id, values)
         if found.kind is ApplicationKind.ORGANISATION:
             self._give_to_representatives(subject_id, values)
             self.accounts.activate(account.id, actor=actor)
         return self.accounts.account(account.id)
+
+    def _hold_contact(self, found: Application, subject_id: str) -> None:
+        """Keep the contact that was stated, unless she has one: nobody has proved it yet."""
+        known = self.held.of_subject(subject_id).get(Source.SELF)
+        values = dict(known.values) if known is not None else {}
+        for claim in ("email", "phone_number"):
+            text = found.stated.get(claim)
+            if text and claim not in values:
+                values[claim] = e164(text) if claim == "phone_number" else text
+                values[f"{claim}_verified"] = False
+        if values and (known is None or values != known.values):
+            self.held.hold(subject_id, Source.SELF, values)
 
     def _give_to_guardian(self, found: Application, child_id: str, values: dict[str, Any]) -> None:
         assert found.applicant_id is not None  # noqa: S101 - this kind is submitted by a holder
@@ -574,9 +691,9 @@ def _awaited(
     tie_is_stated: Any,
 ) -> Iterator[Awaited]:
     sources = {one.source for one in evidence}
-    if said is None:
+    if said is None or (is_by_chip(evidence) and word_of(Source.IDENTITY_CARDS, evidence) is None):
         yield Awaited.REGISTER
-    if RULES[found.kind].visit and EvidenceSource.VISIT not in sources:
+    if RULES[found.kind].visit and not {EvidenceSource.VISIT, EvidenceSource.CHIP} & sources:
         yield Awaited.VISIT
     if (
         found.kind is ApplicationKind.MINOR

@@ -14,12 +14,16 @@ from accounts.attributes import Source
 from accounts.errors import AccountsError, BadIdentifierError
 from accounts.legal_clock import TimeLimit
 from accounts.levels import AccountLevel
+from accounts.phone import is_phone
 from accounts.subject import IdentifierType, check_tax_code
 
 OWN_AGE = 14
 """From this age a citizen applies herself (Decree 69/2024 Art. 7)."""
 LEVEL_02_AGE = 6
+FOREIGNERS = frozenset({ApplicationKind.FOREIGNER_01, ApplicationKind.FOREIGNER_02})
 _LEAST_REASON = 10
+EMAIL = r"[^@\s<>\"]{1,64}@[^@\s.<>\"]+(\.[^@\s.<>\"]+)+"
+"""What an address for e-mail looks like."""
 
 
 class Awaited(StrEnum):
@@ -42,6 +46,7 @@ class Obstacle(StrEnum):
     HAS_ACCOUNT = "has-account"
     GUARDIAN_FIRST = "guardian-first"
     APPLICANT_BARRED = "applicant-barred"
+    CARD_NOT_VALID = "card-not-valid"
 
 
 class BadApplicationError(AccountsError):
@@ -117,6 +122,17 @@ RULES = {
         by_holder=False,
         visit=True,
     ),
+    ApplicationKind.FOREIGNER_01: Rules(
+        Source.IMMIGRATION,
+        IdentifierType.PASSPORT,
+        "passport",
+        legal_clock.FOREIGNER_LEVEL_01,
+        AccountKind.FOREIGNER,
+        AccountLevel.LEVEL_01,
+        OWN_AGE,
+        by_holder=False,
+        asked_besides=("passport_mrz",),
+    ),
     ApplicationKind.FOREIGNER_02: Rules(
         Source.IMMIGRATION,
         IdentifierType.PASSPORT,
@@ -156,7 +172,7 @@ RULES = {
 
 def number_of(kind: ApplicationKind, stated: dict[str, str]) -> str:
     """Return the identifier by which the register is asked."""
-    if kind is ApplicationKind.FOREIGNER_02:
+    if kind in FOREIGNERS:
         return stated["country"].upper() + stated["passport"]
     return stated[RULES[kind].number]
 
@@ -172,6 +188,8 @@ def faults_in(kind: ApplicationKind, stated: dict[str, str], today: date) -> dic
     for field, pattern in _PATTERNS[kind].items():
         if not re.fullmatch(pattern, stated.get(field, ""), re.ASCII):
             faults[field] = "impossible"
+    if kind is ApplicationKind.FOREIGNER_01:
+        faults |= _contact_faults(stated)
     if kind is ApplicationKind.MINOR and stated.get("tie") not in {"parent", "guardian"}:
         faults["tie"] = "missing"
     return faults | _birthdate_fault(kind, stated, today)
@@ -182,12 +200,29 @@ _PATTERNS = {
     ApplicationKind.CITIZEN_01: _OF_CITIZENS,
     ApplicationKind.CITIZEN_02: _OF_CITIZENS,
     ApplicationKind.MINOR: _OF_CITIZENS,
+    ApplicationKind.FOREIGNER_01: {
+        "country": r"[A-Za-z]{3}",
+        "passport": r"[A-Za-z0-9]{5,20}",
+    },
     ApplicationKind.FOREIGNER_02: {
         "country": r"[A-Za-z]{3}",
         "passport": r"[A-Za-z0-9]{5,20}",
         "residence_card": r"[A-Za-z0-9\-]{4,20}",
     },
 }
+
+
+def _contact_faults(stated: dict[str, str]) -> dict[str, str]:
+    """Return what is wrong with the contact; one of both is needed (Decree 69/2024 Art. 11)."""
+    email, phone = stated.get("email", ""), stated.get("phone_number", "")
+    faults = {}
+    if email and not re.fullmatch(EMAIL, email):
+        faults["email"] = "impossible-contact"
+    if phone and not is_phone(phone):
+        faults["phone_number"] = "impossible-contact"
+    if not email and not phone:
+        faults["email"] = "no-contact"
+    return faults
 
 
 def _tax_code_fault(stated: dict[str, str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ class Role:
     kind: str = "citizen"
     gender: str = "female"
     has_password: bool = False
+    level: str = "02"
     office: str = ""
     """Where an officer serves, as citizens read it; nobody else has one."""
 
@@ -43,7 +44,14 @@ OFFICER = Role(
     has_password=True,
     office="Công an phường Hồ Sen Mẫu",
 )
-ROLES = (NEWCOMER, FOREIGNER, DIRECTOR, CITIZEN, SECOND_CITIZEN, OFFICER)
+BEGINNER = Role(
+    "cong-dan-4",
+    {"vi": "Công dân, mức độ 01", "en": "Citizen, level 01"},
+    gender="male",
+    has_password=True,
+    level="01",
+)
+ROLES = (NEWCOMER, FOREIGNER, DIRECTOR, CITIZEN, SECOND_CITIZEN, OFFICER, BEGINNER)
 
 
 def choose(find: Find, credentials: dict[str, str]) -> dict[str, Any]:
@@ -66,7 +74,7 @@ def choose(find: Find, credentials: dict[str, str]) -> dict[str, Any]:
 def _own_word(role: Role, serial: int) -> dict[str, Any]:
     """Return what the person told the provider herself, which no register knows."""
     return {
-        "account_level": "02",
+        "account_level": role.level,
         "login": role.login,
         "email": f"{role.login}@example.vn",
         # Numbers that are kept for fiction (Ofcom); Viet Nam keeps none.

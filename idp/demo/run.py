@@ -114,7 +114,7 @@ PORTAL = Party(
         {"vi": "Đăng ký kinh doanh", "en": "Register a business"},
     ),
     scope="openid name birth offline_access represent",
-    optional_scope="contact residence",
+    optional_scope="contact residence insurance",
     purpose="public-service",
     representation_aware=True,
     # What has no value here is voluntary (OpenID Connect Core §5.5.1).
@@ -311,8 +311,11 @@ def _write(path: Path, text: str) -> None:
 def _environment(folder: Path, issuer: str) -> dict[str, str]:
     """Return this process's environment, with the demo's own settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEN_")}
+    # Made together with the registers: whoever signed the cards of the demo's people.
+    authority = folder / "registers.db.csca.pem"
     return {
         **kept,
+        **({"SEN_CSCA_FILE": str(authority)} if authority.exists() else {}),
         "SEN_DATA_DIR": str(folder),
         "SEN_ISSUER": issuer,
         "SEN_REGISTERS_URL": f"http://127.0.0.1:{REGISTERS_PORT}",
@@ -439,11 +442,16 @@ def _table(issuer: str, credentials: dict[str, str], folder: Path) -> str:
             f"  {role.login:<19} {credentials[role.login]:<21}{how:<37}"
             f"{names[role.login]} ({role.what['vi']} / {role.what['en']})"
         )
-    director = people.DIRECTOR.login
+    director, beginner = people.DIRECTOR.login, people.BEGINNER.login
+    number = next(one["personal_number"] for one in seed["people"] if one["login"] == beginner)
+    reader = (
+        f"sen registers read-card {folder / 'registers.db'} --person {number} --url {issuer} --code"
+    )
     lines += [
         "",
         f"  {director}: {company['name']}, MST / tax code {company['tax_code']}",
         f"  {people.OFFICER.login}: {issuer}/desk, sau khi tạo khóa truy cập / after making a passkey",
+        f"  {beginner}: chip thẻ căn cước / the card's chip: {reader} …",
         "  Ctrl-C: dừng / stop · make demo-reset: xóa dữ liệu / forget the data",
         "",
     ]

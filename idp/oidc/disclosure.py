@@ -73,7 +73,8 @@ class Disclosure:
         payload: dict[str, Any] = {
             "sub": pairwise_sub(self.vault, relying_party.sector, grant.account_id)
         }
-        asked = tuple(claim for claim in wanted if claim in relying_party.claims)
+        allowed = relying_party.claims
+        asked = tuple(claim for claim in wanted if claim in allowed)
         about_her = asked
         mandate = self.mandates.find(grant.mandate_id) if grant.mandate_id else None
         if mandate is None:

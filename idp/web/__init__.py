@@ -3,7 +3,7 @@
 import flask
 
 from idp.web import operations
-from idp.web.apply import apply, follow
+from idp.web.apply import apply, chip, follow
 from idp.web.citizen import applications as citizen_applications
 from idp.web.citizen import (
     consents,
@@ -53,6 +53,7 @@ def register(app: flask.Flask) -> None:
         # For a person who applies for an account.
         apply.blueprint,
         follow.blueprint,
+        chip.blueprint,
         # A person's own pages.
         citizen_home.blueprint,
         uses.blueprint,

@@ -10,6 +10,9 @@ from accounts.applications import Answer, Application, ApplicationKind, Applicat
 from accounts.attributes import DICTIONARY
 from accounts.legal_clock import working_days_between
 from accounts.personal_number import Doubt
+from idp import limits
+from idp.applying.card import may_be_read_for
+from idp.applying.office import Assessment
 from idp.applying.rules import Awaited, Obstacle
 from idp.web import context, errors, words
 from idp.web.language import N_, translate
@@ -17,6 +20,7 @@ from idp.web.language import N_, translate
 KINDS = {
     ApplicationKind.CITIZEN_01: N_("Citizen's account, level 01"),
     ApplicationKind.CITIZEN_02: N_("Citizen's account, level 02"),
+    ApplicationKind.FOREIGNER_01: N_("Foreigner's account, level 01"),
     ApplicationKind.FOREIGNER_02: N_("Foreigner's account, level 02"),
     ApplicationKind.MINOR: N_("Account of a child or ward, level 01"),
     ApplicationKind.ORGANISATION: N_("Organisation's account"),
@@ -45,6 +49,9 @@ OBSTACLES = {
     Obstacle.HAS_ACCOUNT: N_("There is an account of this level already."),
     Obstacle.GUARDIAN_FIRST: N_("Below 14 years of age: a parent or guardian applies first."),
     Obstacle.APPLICANT_BARRED: N_("The applicant's own account of level 02 is not open any more."),
+    Obstacle.CARD_NOT_VALID: N_(
+        "The identity-card database does not know the card that was read as a valid one."
+    ),
 }
 DOUBTS = {
     Doubt.YEAR: N_("The number's digits tell another year of birth."),
@@ -62,6 +69,8 @@ _FIELDS = {
     "country": N_("Country of the passport"),
     "passport": N_("Passport number"),
     "residence_card": N_("Residence card number"),
+    "email": N_("E-mail address"),
+    "phone_number": N_("Phone number"),
     "tax_code": N_("Tax code"),
     "tie": N_("Tie to the applicant"),
 }
@@ -80,8 +89,31 @@ _FAULTS = {
     "impossible": N_("This cannot be right; compare it with the paper"),
     "too-young": N_("Too young to apply by herself; a parent or guardian applies"),
     "old-enough": N_("From 14 years of age she applies by herself"),
+    "no-contact": N_("Enter an e-mail address or a phone number"),
+    "impossible-contact": N_("This cannot be right; look at it again"),
 }
 _YES, _NO = N_("Yes"), N_("No")
+CHIP_REFUSALS = {
+    "file-missing": N_("The reader app did not send every file of the card."),
+    "too-large": N_("A file is larger than any card's."),
+    "signature-wrong": N_("The signature on the card's files is not right."),
+    "issuer-unknown": N_("The card was signed by an authority that we do not know."),
+    "certificate-expired": N_("The certificate of whoever signed the card is not valid today."),
+    "certificate-revoked": N_("The certificate of whoever signed the card was revoked."),
+    "revocation-unknown": N_(
+        "Whether the certificate was revoked cannot be told today. Try again tomorrow."
+    ),
+    "hash-wrong": N_("A file was changed after the card was signed."),
+    "zone-wrong": N_("The card's machine-readable zone has a wrong check digit."),
+    "files-contradict": N_("The card's files contradict each other."),
+    "card-expired": N_("The card has expired."),
+    "copy": N_("The chip did not sign our number: this may be a copy, or an old reading."),
+    "other-person": N_(
+        "The card is not the one of whoever applies: number, name or date of birth differ."
+    ),
+    "too-young": N_("Below 14 years of age, level 02 is given at a desk."),
+}
+_OTHER_REFUSAL = N_("The card's files cannot be read, or use signatures that we do not accept.")
 _TIES = {"parent": N_("Parent"), "guardian": N_("Guardian")}
 
 
@@ -112,8 +144,33 @@ def shown(found: Application) -> dict[str, Any]:
         else [],
         "decided_at": found.decided_at,
         "decision": found.decision,
-        "gives_code": code_is_due and found.kind not in _AT_DESK,
+        "gives_code": code_is_due and (found.kind not in _AT_DESK or assessed.is_by_chip),
+        "chip": _chip(found, assessed),
         "agreements": [_answer(one.name, one.answer) for one in assessed.agreements],
+    }
+
+
+def chip_code(found: Application) -> str | None:
+    """Make a request to read the card and return its code; None when no reading is awaited, or too
+    many were asked for.
+    """
+    services = context.services()
+    counted = (limits.CHIP_APPLICATION, found.id)
+    if not shown(found)["chip"]["is_offered"] or services.limits.is_exhausted(counted):
+        return None
+    services.limits.count_failure(counted)
+    return services.chip_requests.begin(found.id)
+
+
+def _chip(found: Application, assessed: Assessment) -> dict[str, Any]:
+    """Return whether the card's chip may be read for this application, and how the last try ended."""
+    latest = context.services().chip_requests.latest_of(found.id)
+    refusal = latest.refusal if latest is not None else ""
+    is_offered = context.installation().card_trust is not None
+    return {
+        "is_offered": is_offered and may_be_read_for(found, assessed.awaited),
+        "was_read": assessed.is_by_chip,
+        "refusal": translate(CHIP_REFUSALS.get(refusal, _OTHER_REFUSAL)) if refusal else None,
     }
 
 

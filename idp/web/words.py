@@ -102,6 +102,7 @@ _CODES: dict[str, dict[str, str]] = {
     },
 }
 """Codes in words, by the claim or member in which they stand."""
+_ISSUED_ON = N_("issued on %(date)s")
 _VALID_UNTIL = N_("valid until %(date)s")
 
 
@@ -124,6 +125,8 @@ def in_words(claim: str, value: object) -> str:
         return show_country(text)
     if claim in _DAYS and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         day = show_date(date.fromisoformat(text))
+        if claim == "issue":
+            return translate(_ISSUED_ON, date=day)
         return translate(_VALID_UNTIL, date=day) if claim in _ENDS else day
     # A parent's relation is said in the household's words.
     codes = _CODES.get("relation" if claim == "household_relation" else claim, {})

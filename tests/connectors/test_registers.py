@@ -116,7 +116,7 @@ class TestIdentityCards(_Remote):
 
     def query(self, registers: Registers) -> Query:
         holder = registers.person("number IN (SELECT number FROM card WHERE NOT withdrawn)")
-        return replace(holder, attributes=("id_card",))
+        return replace(holder, attributes=("id_card", "portrait"))
 
 
 class TestImmigration(_Remote):

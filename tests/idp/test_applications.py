@@ -9,6 +9,7 @@ import pytest
 
 from accounts.account import OPERATOR, AccountKind, AccountState, LockReason
 from accounts.applications import ApplicationKind, ApplicationState
+from accounts.attributes import Source
 from accounts.legal_clock import HANOI
 from accounts.levels import AccountLevel
 from accounts.mandates import MandateType
@@ -473,3 +474,48 @@ def test_without_registers_nobody_is_said_to_have_been_asked(world: World) -> No
         found = services.applications.application(id_)
         assert services.use_log.of_subject(found.subject_id) == []
     assert found.state is ApplicationState.SUBMITTED
+
+
+FOREIGNER_01 = {
+    **{field: text for field, text in FOREIGNER.items() if field != "residence_card"},
+    "phone_number": "0912 345 678",
+}
+
+
+def test_a_foreigner_gets_level_01_by_passport_and_contact_and_level_02_later(
+    world: World, office: Office
+) -> None:
+    office.knows_foreigner()
+    application = office.apply(ApplicationKind.FOREIGNER_01, FOREIGNER_01)
+    assert application.due_at == datetime(2027, 6, 8, tzinfo=HANOI)
+    account = office.issue(application.id)
+    assert (account.kind, account.level) == (AccountKind.FOREIGNER, AccountLevel.LEVEL_01)
+    with world.transaction() as services:
+        own = services.held.of_subject(account.subject_id)[Source.SELF].values
+        services.accounts.activate(account.id)
+    assert own == {"phone_number": "+84912345678", "phone_number_verified": False}
+    later = office.apply(ApplicationKind.FOREIGNER_02, FOREIGNER)
+    office.visit(later.id)
+    raised = office.issue(later.id)
+    assert (raised.id, raised.level) == (account.id, AccountLevel.LEVEL_02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [({"phone_number": ""}, {"email": "no-contact"}),
+     ({"phone_number": "12"}, {"phone_number": "impossible-contact"}),
+     ({"email": "no"}, {"email": "impossible-contact"}),
+     ({"birthdate": "2015-01-01"}, {"birthdate": "too-young"})],
+)  # fmt: skip
+def test_a_foreigners_level_01_needs_contact_and_age(
+    world: World, office: Office, changes: dict[str, str], fault: dict[str, str]
+) -> None:
+    with pytest.raises(BadApplicationError) as refused:
+        office.apply(ApplicationKind.FOREIGNER_01, {**FOREIGNER_01, **changes})
+    assert refused.value.faults == fault
+
+
+def test_without_valid_residence_a_foreigner_gets_no_level_01(world: World, office: Office) -> None:
+    office.knows_foreigner(card_expiry="2027-06-03")
+    application = office.apply(ApplicationKind.FOREIGNER_01, FOREIGNER_01)
+    assert office.awaited(application.id)[1] == ["residence-ended"]

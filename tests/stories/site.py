@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import update
 
 from accounts.sessions import browser_session
+from connectors.simulation.cards import authority_file, establish
 from idp import changes
 from idp.database import connect
 from idp.demo.run import BANK, PORTAL
@@ -65,6 +66,8 @@ class Site:
         simulator = self._outside.enter_context(running(self.registers))
         self._settings.setdefault("SEN_REGISTERS_URL", f"http://{authority(simulator)}")
         self._settings.setdefault("SEN_XROAD_CLIENT", CLIENT)
+        establish(self.registers)
+        self._settings.setdefault("SEN_CSCA_FILE", str(authority_file(self.registers)))
         parties = (self.portal, self.bank)
         given = {party.client_id: secrets.token_urlsafe(32) for party in parties}
         registered = [party.registration_at_provider(given[party.client_id]) for party in parties]
@@ -171,8 +174,18 @@ class Site:
         )
         return Installation(settings)
 
+    def read_card(self, number: str, code: str) -> subprocess.CompletedProcess[str]:
+        """Hold somebody's simulated card to the reader program, which answers the code."""
+        place = str(self.registers)
+        wanted = ("--person", number, "--url", f"http://127.0.0.1:{self.port}", "--code", code)
+        return self._try_sen("registers", "read-card", place, *wanted)
+
     def _sen(self, *arguments: str) -> None:
-        done = subprocess.run(
+        done = self._try_sen(*arguments)
+        assert done.returncode == 0, f"sen {arguments[0]}: {done.stderr}"
+
+    def _try_sen(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "-m", "idp.cli", *arguments],
             cwd=ROOT,
             env=self._environment(),
@@ -180,7 +193,6 @@ class Site:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"sen {arguments[0]}: {done.stderr}"
 
     def _run(self, name: str, *module: str, more: dict[str, str] | None = None) -> None:
         # A session of its own: Ctrl-C in the terminal is for the tests, which then stop the site.

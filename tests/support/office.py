@@ -53,7 +53,12 @@ class Office:
         self.world = world
         self.registers: dict[Source, Any] = {
             source: OneRegister(source)
-            for source in (Source.POPULATION, Source.IMMIGRATION, Source.ENTERPRISES)
+            for source in (
+                Source.POPULATION,
+                Source.IMMIGRATION,
+                Source.ENTERPRISES,
+                Source.IDENTITY_CARDS,
+            )
         }
         world.installation.registers = self.registers  # type: ignore[assignment]
         for one in world.cast.people.values():
@@ -78,6 +83,24 @@ class Office:
         }
         self.register(
             "population", IdentifierType.PERSONAL_NUMBER, stated["personal_number"], values
+        )
+
+    def knows_card(self, stated: dict[str, str], **card: str) -> None:
+        self.register(
+            "identity_cards",
+            IdentifierType.PERSONAL_NUMBER,
+            stated["personal_number"],
+            {
+                "name": stated["name"],
+                "birthdate": stated["birthdate"],
+                "id_card": {
+                    "number": stated["personal_number"],
+                    "issue": "2024-02-02",
+                    "expiry": "2040-02-02",
+                    "state": "valid",
+                    **card,
+                },
+            },
         )
 
     def knows_foreigner(

@@ -1,4 +1,4 @@
-"""Applying without an account: a citizen for level 01, a foreigner for level 02."""
+"""Applying without an account: citizens and foreigners, for level 01 or 02."""
 
 import flask
 
@@ -11,28 +11,38 @@ from idp.web import context, errors, progress, transaction
 blueprint = flask.Blueprint("apply", __name__)
 _FORMS = {
     "citizen": (ApplicationKind.CITIZEN_01, ("name", "birthdate", "personal_number")),
+    # Level 02 by reading the card's chip takes the place of a visit.
+    "citizen-chip": (ApplicationKind.CITIZEN_02, ("name", "birthdate", "personal_number")),
+    "foreigner-level-01": (
+        ApplicationKind.FOREIGNER_01,
+        ("name", "birthdate", "country", "passport", "email", "phone_number"),
+    ),
     "foreigner": (
         ApplicationKind.FOREIGNER_02,
         ("name", "birthdate", "country", "passport", "residence_card"),
     ),
 }
+_ADDRESS = '/apply/<any("citizen", "citizen-chip", "foreigner-level-01", "foreigner"):who>'
 
 
 @blueprint.get("/apply")
 def choose() -> str:
     """Say who applies how."""
-    return flask.render_template("apply/choose.html")
+    reads_cards = context.installation().card_trust is not None
+    return flask.render_template("apply/choose.html", reads_cards=reads_cards)
 
 
-@blueprint.get("/apply/<any(citizen, foreigner):who>")
+@blueprint.get(_ADDRESS)
 def ask(who: str) -> flask.Response:
     """Show the form."""
+    _check_offer(who)
     return _page(who, {}, {})
 
 
-@blueprint.post("/apply/<any(citizen, foreigner):who>")
+@blueprint.post(_ADDRESS)
 def submit(who: str) -> flask.Response:
     """Take the application, have the register asked, and show the reference, once."""
+    _check_offer(who)
     kind, fields = _FORMS[who]
     stated = progress.filled_in(*fields)
     services = context.services()
@@ -52,6 +62,11 @@ def submit(who: str) -> flask.Response:
         "apply/received.html", reference=reference, application=progress.shown(found)
     )
     return flask.Response(body)
+
+
+def _check_offer(who: str) -> None:
+    if who == "citizen-chip" and context.installation().card_trust is None:
+        flask.abort(404)
 
 
 def _page(

@@ -36,6 +36,13 @@ def code() -> flask.Response:
     return _page(found, code=made)
 
 
+@blueprint.post("/apply/chip")
+def read_card() -> flask.Response:
+    """Ask for a reading of the card's chip and show its code, once."""
+    found = _found()
+    return _page(found, chip_code=progress.chip_code(found) if found is not None else None)
+
+
 def _found() -> Application | None:
     services = context.services()
     counted = (limits.REFERENCE_ADDRESS, flask.request.remote_addr or "")
@@ -47,7 +54,9 @@ def _found() -> Application | None:
     return found
 
 
-def _page(found: Application | None, *, code: str | None = None) -> flask.Response:
+def _page(
+    found: Application | None, *, code: str | None = None, chip_code: str | None = None
+) -> flask.Response:
     if found is None:
         body = flask.render_template("apply/follow.html", error=translate(_UNKNOWN))
         return flask.Response(body, errors.words("not-found").status)
@@ -56,6 +65,7 @@ def _page(found: Application | None, *, code: str | None = None) -> flask.Respon
         application=progress.shown(found),
         reference=flask.request.form.get("reference", ""),
         code=code,
+        chip_code=chip_code,
         login=found.stated.get("personal_number") or found.stated.get("residence_card", ""),
     )
     return flask.Response(body)

@@ -89,6 +89,13 @@ def code(application_id: str) -> str:
     return _page(found, made)
 
 
+@blueprint.post("/me/applications/<application_id>/chip")
+def read_card(application_id: str) -> str:
+    """Ask for a reading of the card's chip and show its code, once."""
+    found = _own(person.required(), application_id)
+    return _page(found, None, progress.chip_code(found))
+
+
 @blueprint.post("/me/agreements/<agreement_id>")
 def agree(agreement_id: str) -> str:
     """Agree or decline as a legal representative: only after a sign-in with a passkey."""
@@ -142,6 +149,7 @@ def _list(session: BrowserSession, notice_text: str | None) -> str:
         ],
         level=account.level.value,
         is_strong=_may_apply_for_others(session),
+        reads_cards=context.installation().card_trust is not None,
         notice_text=notice_text,
     )
 
@@ -171,12 +179,13 @@ def _form(what: str, stated: dict[str, str], faults: dict[str, str]) -> flask.Re
     return flask.Response(body, errors.words("bad-application").status if faults else 200)
 
 
-def _page(found: Application, code: str | None) -> str:
+def _page(found: Application, code: str | None, chip_code: str | None = None) -> str:
     return flask.render_template(
         "citizen/application.html",
         section="applications",
         application=progress.shown(found),
         stated=progress.stated(found),
         code=code,
+        chip_code=chip_code,
         login=found.stated.get("personal_number", ""),
     )

@@ -19,6 +19,8 @@ _SOURCES = {
     "population": N_("National population database"),
     "immigration": N_("Immigration database"),
     "enterprises": N_("Business registration database"),
+    "identity_cards": N_("Identity-card database"),
+    "chip": N_("Chip of the identity card"),
     "visit": N_("Visit to a desk"),
     "document": N_("Document shown at a desk"),
 }
