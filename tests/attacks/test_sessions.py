@@ -128,6 +128,8 @@ FORMS = [
     ("/apply/citizen", {"name": "x"}),
     ("/apply/follow", {"reference": "x"}),
     ("/apply/code", {"reference": "x"}),
+    ("/apply/chip", {"reference": "x"}),
+    ("/me/applications/x/chip", {}),
     ("/me/applications/level", {}),
     ("/me/applications/organisation", {"name": "x"}),
     ("/me/applications/x/code", {}),
@@ -153,10 +155,12 @@ FORMS = [
 def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
     # What relying parties and their visitors' browsers post has proofs of its own.
     foreign = {"/token", "/userinfo", "/revoke", "/introspect", "/authorize", "/logout"}
+    # A card's reader app has no session of anybody's: its requests name a code that it was given.
+    foreign |= {"/apply/chip/challenge", "/apply/chip/readings"}
     json = {"/sign-in/passkey/options", "/sign-in/passkey/verify", "/activate/passkey/options",
             "/activate/passkey", "/me/passkeys/options", "/me/passkeys"}  # fmt: skip
     posts = {
-        re.sub(r"<[^>]+>", "x", re.sub(r"<any\((\w+)[^>]*>", r"\1", rule.rule))
+        re.sub(r"<[^>]+>", "x", re.sub(r"<any\(\"?(\w+)[^>]*>", r"\1", rule.rule))
         for rule in world.app.url_map.iter_rules()
         if {"POST", "PUT", "PATCH", "DELETE"} & (rule.methods or set())
     }

@@ -25,6 +25,7 @@ from tests.support.world import World
 NOT_SEALED = {
     "account.user_handle", "activation.code_mac", "application.reference_mac",
     "application_agreement.blind_index", "ceremony.browser", "ceremony.challenge_hash",
+    "chip_request.code_mac", "chip_request.nonce",
     "consent.asked", "consent.notice_hash", "data_key.sealed", "data_use.commitment",
     "failure.key", "identifier.blind_index", "interaction.browser", "interaction.id_hash",
     "notice.hash", "passkey.credential_id", "passkey.public_key", "passkey.user_handle",
