@@ -1,11 +1,11 @@
-"""Notices: what a person is told about her account, on her own pages and, once something sends it, at
-an address.
+"""Notices: what a person is told about her account, on her own pages and at an address she gave.
 
 A row is the notice and the order to deliver it in one: it is written in the transaction of what it
 tells of. What it says is kept as facts; words are made of them where it is read, in the reader's
 language.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,9 +17,11 @@ from sqlalchemy import (
     Connection,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     String,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -40,6 +42,7 @@ class NoticeKind(StrEnum):
     CONTACT_CHANGE_ASKED = "contact-change-asked"
     CONTACT_CHANGE_REFUSED = "contact-change-refused"
     DATA_COPIED = "data-copied"
+    SIGN_IN_CHANGED = "sign-in-changed"
 
 
 class By(StrEnum):
@@ -60,15 +63,17 @@ person_notice = Table(
     Column("read_at", UTCDateTime),
     Column("deliver_by", String(16)),
     Column("delivered_at", UTCDateTime),
+    # How often it was tried, and from when on it may be taken up; empty once it is given up.
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", UTCDateTime),
 )
 Index("ix_person_notice_subject_id_made_at", person_notice.c.subject_id, person_notice.c.made_at)
 Index("ix_person_notice_made_at", person_notice.c.made_at)
 Index(
-    "ix_person_notice_outgoing",
-    person_notice.c.made_at,
-    sqlite_where=person_notice.c.deliver_by.is_not(None) & person_notice.c.delivered_at.is_(None),
-    postgresql_where=person_notice.c.deliver_by.is_not(None)
-    & person_notice.c.delivered_at.is_(None),
+    "ix_person_notice_due_at",
+    person_notice.c.due_at,
+    sqlite_where=person_notice.c.due_at.is_not(None),
+    postgresql_where=person_notice.c.due_at.is_not(None),
 )
 
 
@@ -84,6 +89,7 @@ class Notice:
     read_at: datetime | None
     by: By | None
     address: str
+    attempts: int
 
 
 class Notices:
@@ -116,6 +122,7 @@ class Notices:
                 sealed=self._vault.seal("person-notice", document, context=notice_id),
                 made_at=now,
                 deliver_by=by.value if by is not None and address else None,
+                due_at=now if by is not None and address else None,
             )
         )
 
@@ -145,29 +152,42 @@ class Notices:
             .values(read_at=self._clock())
         ).rowcount
 
-    def outgoing(self, limit: int = 100) -> list[Notice]:
-        """Return what is to be delivered to an address and was not yet, oldest first."""
-        rows = self._db.execute(
-            select(person_notice)
-            .where(person_notice.c.deliver_by.is_not(None), person_notice.c.delivered_at.is_(None))
-            .order_by(person_notice.c.made_at, person_notice.c.id)
-            .limit(limit)
+    def claim(self, ways: Iterable[By], now: datetime, until: datetime, limit: int) -> list[Notice]:
+        """Return what is due to be delivered by one of the ways, oldest first, and keep it from others
+        until the moment.
+        """
+        due = (
+            person_notice.c.due_at <= now,
+            person_notice.c.deliver_by.in_([way.value for way in ways]),
         )
-        return [self._notice(row) for row in rows]
+        rows = self._db.execute(
+            select(person_notice).where(*due).order_by(person_notice.c.due_at).limit(limit)
+        ).all()
+        claimed = (
+            update(person_notice)
+            .where(person_notice.c.id == bindparam("notice"), *due)
+            .values(due_at=until)
+        )
+        return [
+            self._notice(row)
+            for row in rows
+            if self._db.execute(claimed, {"notice": row.id}).rowcount == 1
+        ]
 
-    def mark_delivered(self, notice_id: str) -> bool:
-        """Note that it was handed over; False when somebody else did so first."""
-        return (
-            self._db.execute(
-                update(person_notice)
-                .where(
-                    person_notice.c.id == notice_id,
-                    person_notice.c.deliver_by.is_not(None),
-                    person_notice.c.delivered_at.is_(None),
-                )
-                .values(delivered_at=self._clock())
-            ).rowcount
-            == 1
+    def postpone(self, notice_id: str, until: datetime | None) -> None:
+        """Note an attempt that failed; without a next moment it is given up."""
+        self._db.execute(
+            update(person_notice)
+            .where(person_notice.c.id == notice_id)
+            .values(attempts=person_notice.c.attempts + 1, due_at=until)
+        )
+
+    def mark_delivered(self, notice_id: str) -> None:
+        """Note that it was handed over."""
+        self._db.execute(
+            update(person_notice)
+            .where(person_notice.c.id == notice_id)
+            .values(delivered_at=self._clock(), due_at=None, attempts=person_notice.c.attempts + 1)
         )
 
     def purge(self, before: datetime) -> int:
@@ -187,4 +207,5 @@ class Notices:
             read_at=row.read_at,
             by=By(row.deliver_by) if row.deliver_by else None,
             address=document["address"],
+            attempts=row.attempts,
         )

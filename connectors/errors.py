@@ -21,3 +21,13 @@ class RegisterFaultError(ConnectorError):
     """A register gave no answer that may be believed; ``detail`` is the kebab-case reason."""
 
     code = "register-fault"
+
+
+class MessageRefusedError(ConnectorError):
+    """A message was not taken over; ``is_final`` when another attempt is useless."""
+
+    code = "message-refused"
+
+    def __init__(self, detail: str = "", *, is_final: bool = False) -> None:
+        super().__init__(detail)
+        self.is_final = is_final

@@ -17,7 +17,7 @@ from accounts.chip_requests import ChipRequests
 from accounts.contact_requests import ContactRequests
 from accounts.data_keys import DataKeyRing, DataKeys
 from accounts.mandates import Mandates
-from accounts.notices import Notices
+from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
 from accounts.schema import Chance, Clock
 from accounts.second_factors import SecondFactors
@@ -26,6 +26,7 @@ from accounts.sessions import BrowserSessions, SessionLimits
 from accounts.subject import Subjects
 from accounts.unlocking import UnlockRequests
 from accounts.vault import Vault
+from connectors.messages import MailServer, TextGateway
 from connectors.outbound import Outbound
 from connectors.registry import remote_registers
 from connectors.remote import RemoteRegister
@@ -103,6 +104,7 @@ class Installation:
         self.tokens = Tokens(self.vault, chance)
         self.outbound = Outbound(settings.outbound_allow, settings.extra_ca_file)
         self.registers = _registers(settings, clock, chance)
+        self.messengers = _messengers(settings)
         self.readings = Readings(self.registers, clock)
         self.card_trust = _card_trust(settings)
         self.key_sets = KeySets(self.outbound, clock)
@@ -151,6 +153,19 @@ def _card_trust(settings: Settings) -> Trust | None:
     if settings.csca_file is None:
         return None
     return Trust.read(settings.csca_file, settings.csca_crl_file)
+
+
+def _messengers(settings: Settings) -> Mapping[By, MailServer | TextGateway]:
+    """Return by what notices reach addresses; without any they stand on people's own pages."""
+    found: dict[By, MailServer | TextGateway] = {}
+    if settings.mail is not None:
+        found[By.EMAIL] = settings.mail
+    if settings.texts_url is not None:
+        parts = urlsplit(settings.texts_url)
+        allowed = frozenset({parts.netloc, f"{parts.hostname}"})
+        outbound = Outbound(allowed, settings.extra_ca_file, plain_on_loopback=True)
+        found[By.TEXT_MESSAGE] = TextGateway(settings.texts_url, outbound, settings.texts_token)
+    return found
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from accounts.chip.trust import Trust
 from accounts.secrets import LEAST_MIB
 from accounts.vault import LEAST_SECRET_BYTES
+from connectors.messages import MailServer, is_address
 from connectors.outbound import is_loopback
 from connectors.registry import SERVICES
 from connectors.xroad import is_subsystem
@@ -91,6 +92,11 @@ class Settings:
     """Who we are on X-Road: instance/class/member/subsystem."""
     xroad_places: Mapping[str, str] = field(default_factory=dict)
     """The subsystem of each register that is not at its usual place, by the register's name."""
+    mail: MailServer | None = None
+    """Where notices by e-mail are handed over; without one they stand on people's own pages only."""
+    texts_url: str | None = None
+    """The gateway for notices by text message."""
+    texts_token: str = field(default="", repr=False)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retention: Retention = field(default_factory=Retention)
 
@@ -120,6 +126,12 @@ _KNOWN = {
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
     "XROAD_PLACES": "xroad_places",
+    "SMTP_URL": "smtp_url",
+    "SMTP_USER": "smtp_user",
+    "SMTP_PASSWORD_FILE": "smtp_password_file",
+    "MAIL_FROM": "mail_from",
+    "TEXTS_URL": "texts_url",
+    "TEXTS_TOKEN_FILE": "texts_token_file",
     "KEEP_USES_YEARS": "keep_uses_years",
     "KEEP_REFUSED_DAYS": "keep_refused_days",
     "CONFIG": "config",
@@ -151,6 +163,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         registers_url=_registers_url(values),
         xroad_client=_xroad_client(values),
         xroad_places=_xroad_places(values.get("xroad_places", "")),
+        mail=_mail(values),
+        texts_url=_texts_url(values),
+        texts_token=_credential("TEXTS_TOKEN_FILE", values.get("texts_token_file")),
         retention=Retention(
             _count(values, "keep_uses_years", 5, most=100, least=5),
             timedelta(days=_count(values, "keep_refused_days", 730, most=9999, least=30)),
@@ -316,6 +331,53 @@ def _registers_url(values: Mapping[str, str]) -> str | None:
             "instance/class/member/subsystem"
         )
     return text.rstrip("/")
+
+
+def _mail(values: Mapping[str, str]) -> MailServer | None:
+    text = values.get("smtp_url")
+    if not text:
+        return None
+    found = re.fullmatch(r"(smtps?)://([A-Za-z0-9.\-]+)(?::([0-9]{1,5}))?/?", text, re.ASCII)
+    if found is None:
+        raise SettingsError("SEN_SMTP_URL must be smtp://host:port or smtps://host:port, no user")
+    sender = values.get("mail_from", "")
+    if not is_address(sender):
+        raise SettingsError("SEN_SMTP_URL needs SEN_MAIL_FROM, the address that notices come from")
+    is_tls = found[1] == "smtps"
+    return MailServer(
+        host=found[2],
+        port=int(found[3] or (465 if is_tls else 587)),
+        sender=sender,
+        is_tls=is_tls,
+        is_plain=not is_tls and is_loopback(found[2]),
+        user=values.get("smtp_user", ""),
+        password=_credential("SMTP_PASSWORD_FILE", values.get("smtp_password_file")),
+        extra_ca_file=_existing("EXTRA_CA_FILE", values.get("extra_ca_file")),
+    )
+
+
+def _texts_url(values: Mapping[str, str]) -> str | None:
+    text = values.get("texts_url")
+    if not text:
+        return None
+    parts = urlsplit(text)
+    is_plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if not parts.hostname or parts.username or not (parts.scheme == "https" or is_plain):
+        raise SettingsError(
+            "SEN_TEXTS_URL must be an https address without a user (http on localhost only)"
+        )
+    return text
+
+
+def _credential(name: str, path: str | None) -> str:
+    """Return what the file holds: a password has no place in an environment."""
+    file = _existing(name, path)
+    if file is None:
+        return ""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"SEN_{name}: {file} cannot be read as text") from error
 
 
 def _xroad_client(values: Mapping[str, str]) -> str:

@@ -1,12 +1,12 @@
 """Upkeep in the background: what expired is removed, the registers' news is followed, and registers
-that owe an answer are asked again.
+that owe an answer are asked again, and notices are delivered.
 """
 
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from idp import audit, changes, data_rotation, register_checks, retention
+from idp import audit, changes, data_rotation, delivery, register_checks, retention
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
 
@@ -48,6 +48,8 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
     kinds: list[tuple[str, timedelta, Callable[[Installation], object]]] = [
         ("purge", INTERVAL, purge)
     ]
+    if installation.messengers:
+        kinds.append(("notices", delivery.INTERVAL, delivery.deliver))
     if installation.registers:
         kinds += [
             ("feeds", changes.INTERVAL, changes.follow),

@@ -9,8 +9,10 @@ import flask
 from accounts.account import Account
 from accounts.attributes import best_value
 from accounts.errors import PasskeyRefusedError
+from accounts.notices import NoticeKind
 from accounts.sessions import BrowserSession
 from accounts.subject import IdentifierType
+from idp.contact import CONTACTS
 from idp.services import BRAND
 from idp.web import context
 
@@ -67,6 +69,20 @@ def is_fresh(session: BrowserSession) -> bool:
     installation = context.installation()
     age = installation.clock() - session.authenticated_at
     return timedelta(0) <= age <= installation.settings.lifetimes.fresh_authentication
+
+
+def tell_of_sign_in(session: BrowserSession, what: str) -> None:
+    """Tell her that a way to sign in came or went: on her pages, and where she can be reached."""
+    services = context.services()
+    contacts = services.contact_book.of_subject(session.subject_id)
+    claim = next(iter(contacts), "")
+    services.notices.tell(
+        session.subject_id,
+        NoticeKind.SIGN_IN_CHANGED,
+        {"what": what},
+        by=CONTACTS.get(claim),
+        address=contacts.get(claim, ""),
+    )
 
 
 def creation_options(account: Account) -> dict[str, Any]:

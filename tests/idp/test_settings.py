@@ -193,3 +193,42 @@ def test_a_way_to_the_registers_that_cannot_be_right_is_refused(
 ) -> None:
     told = refused(environment, **{**XROAD, **changes})
     assert any(f"SEN_{name}" in told for name in changes)
+
+
+MAIL = {"SMTP_URL": "smtps://mail.example", "MAIL_FROM": "no-reply@id.example"}
+
+
+def test_a_mail_server_has_its_usual_port_and_a_password_from_a_file(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "smtp"
+    file.write_text("hush\n")
+    mail = read(environment, **MAIL, SMTP_USER="sen", SMTP_PASSWORD_FILE=str(file)).mail
+    assert mail is not None
+    assert (mail.host, mail.port, mail.is_tls, mail.password) == ("mail.example", 465, True, "hush")
+    assert "hush" not in repr(mail)
+    relay = read(environment, **{**MAIL, "SMTP_URL": "smtp://mail.example"}).mail
+    assert relay is not None
+    assert (relay.port, relay.is_tls, relay.is_plain) == (587, False, False)
+    assert read(environment).mail is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"SMTP_URL": "mail.example"},
+        {"SMTP_URL": "smtp://user:secret@mail.example"},
+        {"MAIL_FROM": ""},
+        {"MAIL_FROM": "Sen ID <no-reply@id.example>"},
+        {"SMTP_PASSWORD_FILE": "/nowhere"},
+        {"TEXTS_URL": "http://sms.example/send"},
+        {"TEXTS_URL": "https://user:secret@sms.example/send"},
+        {"TEXTS_TOKEN_FILE": "/nowhere"},
+    ],
+)
+def test_a_way_out_for_notices_that_cannot_be_right_is_refused(
+    environment: dict[str, str], changes: dict[str, str]
+) -> None:
+    told = refused(environment, **{**MAIL, **changes})
+    assert any(f"SEN_{name}" in told for name in changes)
+    assert "secret@" not in told

@@ -13,6 +13,7 @@ _TEXTS = {
     NoticeKind.CONTACT_CHANGE_ASKED: N_("An office asks to change: %(what)s"),
     NoticeKind.CONTACT_CHANGE_REFUSED: N_("An office did not change: %(what)s"),
     NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
+    NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed: %(what)s"),
 }
 _ADVICE = {
     NoticeKind.CONTACT_CHANGED: N_(
@@ -25,6 +26,18 @@ _ADVICE = {
     NoticeKind.DATA_COPIED: N_(
         "If this was not you, end all sign-ins, change your password and turn to your office."
     ),
+    NoticeKind.SIGN_IN_CHANGED: N_(
+        "If this was not you, end all sign-ins, change your password and turn to your office."
+    ),
+}
+_CHANGES = {
+    "passkey-added": N_("a passkey was added"),
+    "passkey-removed": N_("a passkey was removed"),
+    "password-changed": N_("the password was set"),
+    "app-added": N_("an authenticator app was set up"),
+    "app-removed": N_("the authenticator app was removed"),
+    "card-made": N_("a code card was made"),
+    "card-removed": N_("the code card was removed"),
 }
 _NONE = N_("none")
 
@@ -52,6 +65,9 @@ def read() -> flask.Response:
 def _told(one: Notice) -> dict[str, object]:
     facts, claim = one.facts, one.facts.get("claim", "")
     what = DICTIONARY[claim].label[flask.g.language] if claim in DICTIONARY else ""
+    if one.kind is NoticeKind.SIGN_IN_CHANGED:
+        change = _CHANGES[facts["what"]]
+        what = translate(change)
     changes = {}
     if one.kind is NoticeKind.CONTACT_CHANGED:
         changes = {

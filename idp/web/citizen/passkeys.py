@@ -48,6 +48,7 @@ def create() -> flask.Response:
         audit.security_event("passkey.refused", account=account.id, reason=error.detail)
         return errors.problem(error.code)
     audit.security_event("passkey.added", account=account.id)
+    person.tell_of_sign_in(session, "passkey-added")
     return flask.jsonify(location="/me/passkeys")
 
 
@@ -68,6 +69,7 @@ def remove(passkey_id: str) -> flask.Response:
     if not removed:
         flask.abort(404)
     audit.security_event("passkey.removed", account=session.account_id)
+    person.tell_of_sign_in(session, "passkey-removed")
     return _page(session, notice_text=translate(_REMOVED))
 
 
@@ -87,6 +89,7 @@ def set_password() -> flask.Response:
         return _page(session, error=error.code, told=errors.password_fault(error))
     context.services().passwords.set(session.account_id, hashed)
     audit.security_event("password.changed", account=session.account_id)
+    person.tell_of_sign_in(session, "password-changed")
     return _page(session, notice_text=translate(_PASSWORD_SET))
 
 

@@ -39,6 +39,7 @@ def confirm_app() -> flask.Response:
     if not context.services().second_factors.confirm_totp(session.account_id, code):
         return _app_page(session, error="code-refused")
     audit.security_event("second-factor.added", account=session.account_id, factor="app")
+    person.tell_of_sign_in(session, "app-added")
     return journey.see_other(_WAYS)
 
 
@@ -49,6 +50,7 @@ def remove_app() -> flask.Response:
     if not context.services().second_factors.remove_totp(session.account_id):
         flask.abort(404)
     audit.security_event("second-factor.removed", account=session.account_id, factor="app")
+    person.tell_of_sign_in(session, "app-removed")
     return journey.see_other(_WAYS)
 
 
@@ -61,6 +63,7 @@ def make_card() -> str:
     hashes = [context.installation().hashing.hash_unchecked(code) for code in codes]
     context.services().second_factors.make_card(session.account_id, hashes)
     audit.security_event("second-factor.added", account=session.account_id, factor="card")
+    person.tell_of_sign_in(session, "card-made")
     return flask.render_template(
         "citizen/code_card.html",
         section="passkeys",
@@ -76,6 +79,7 @@ def remove_card() -> flask.Response:
     if not context.services().second_factors.remove_card(session.account_id):
         flask.abort(404)
     audit.security_event("second-factor.removed", account=session.account_id, factor="card")
+    person.tell_of_sign_in(session, "card-removed")
     return journey.see_other(_WAYS)
 
 
