@@ -8,6 +8,9 @@ from sqlalchemy import update
 
 from accounts.account import OPERATOR, LockReason
 from accounts.applications import application
+from connectors.protocol import EventKind
+from connectors.simulation.happenings import happen
+from connectors.simulation.store import opened
 from tests.stories.folk import Person
 from tests.stories.site import Site
 from tests.stories.telling import in_both_languages, twice
@@ -22,6 +25,7 @@ LOOKED = {"vi": "Cán bộ đã xem thông tin của bạn", "en": "An officer l
 ISSUED = {"vi": "Đã cấp", "en": "Issued"}
 LOCKED = {"vi": "Đã khóa", "en": "Locked"}
 SECOND = {"vi": "Cần một cán bộ khác xác nhận", "en": "Another officer has to confirm it"}
+WAITING_FOR_VISIT = {"vi": "Đến trực tiếp nơi tiếp n", "en": "A visit in person to a desk"}
 ASKED = {"vi": "Bạn được hỏi ý kiến", "en": "You are asked to agree"}
 
 
@@ -212,3 +216,103 @@ def test_a_companys_application_with_two_representatives(
         visit.begin(site.portal)
         visit.is_on("/acting-for")
         visit.sees(company["name"])
+
+
+def decide(site: Site, desk: Visit, *, visit: bool) -> None:
+    """Issue what was applied for last, after a visit at the desk where that is asked."""
+    with site.services() as services:
+        waiting = services.applications.undecided()
+    last = max(waiting, key=lambda one: one.submitted_at)
+    desk.go("/desk")
+    desk.page.locator(f".sen-queue a[href$='{last.id}']").click()
+    if visit:
+        for box in desk.page.locator("input[type=checkbox]").all():
+            box.check()
+        desk.press("visit-submit")
+    desk.press("decide-issue")
+    desk.sees(ISSUED[desk.language])
+
+
+@twice
+def test_a_foreigner_applies_signs_in_and_loses_her_residence_permit(
+    site: Site, enter: Callable[..., Visit]
+) -> None:
+    officer, here, desk = site.person("passkey"), enter(), enter()
+    site.appoint(officer, OFFICE)
+    with opened(site.registers) as db:
+        row = db.execute("SELECT * FROM foreigner ORDER BY residence_expiry DESC").fetchone()
+    stated = {
+        "name": row["name"], "birthdate": row["birthdate"], "country": row["country"],
+        "passport": row["document"], "residence_card": row["residence_card"],
+    }  # fmt: skip
+    here.go("/apply/foreigner")
+    fill(here, stated)
+    here.press("apply-submit")
+    here.sees(WAITING_FOR_VISIT[here.language])
+    desk.sign_in_to_own_pages(officer)
+    decide(site, desk, visit=True)
+    # Handed over at the desk, where she is.
+    desk.press("code-submit")
+    code = desk.page.locator("#activation-code").inner_text()
+    here.take_authenticator()
+    here.begin(site.portal)
+    here.page.locator("main a[href^='/activate']").click()
+    here.fill(login=row["passport"], activation_code=code)
+    here.press("activate-submit")
+    here.press("passkey-create")
+    here.press("enrol-continue")
+    here.decide()
+    here.is_at(site.portal)
+    assert row["name"] in here.received().values()
+
+    with opened(site.registers) as db:
+        happen(db, EventKind.RESIDENCE_ENDED, row["passport"], ())
+    site.hear()
+    here.press("read-again")
+    assert here.notice() == "ended"
+    here.tolerate_status(403)
+    here.go("/sign-in")
+    here.use_passkey()
+    expect(here.page.locator("#passkey-status.sen-status--error")).to_be_visible()
+
+    with opened(site.registers) as db:
+        happen(db, EventKind.RESIDENCE_EXTENDED, row["passport"], ())
+    site.hear()
+    here.use_passkey()
+    here.is_on("/me")
+
+
+def test_a_mother_applies_for_her_child_and_acts_for_it(
+    site: Site, enter: Callable[..., Visit]
+) -> None:
+    mother, officer = site.person("passkey"), site.person("passkey")
+    site.appoint(officer, OFFICE)
+    child = {**somebody_without_an_account(), "birthdate": "2018-03-04"}
+    knows(
+        site,
+        {"personal_number": mother.number, "name": mother.name, "birthdate": mother.birthdate},
+    )
+    enter_person(
+        site.registers,
+        number=child["personal_number"],
+        name=child["name"],
+        birthdate=child["birthdate"],
+        mother=mother.number,
+    )
+    here, desk = enter(), enter()
+    here.sign_in_to_own_pages(mother)
+    here.go("/me/applications/child")
+    fill(here, child)
+    here.page.locator("label[for=tie]").click()
+    here.press("apply-submit")
+    here.sees(child["name"], WAITING[here.language])
+    desk.sign_in_to_own_pages(officer)
+    decide(site, desk, visit=False)
+    here.begin(site.portal)
+    here.is_on("/acting-for")
+    here.sees(child["name"])
+    here.page.locator("label[for=acting-1]").click()
+    here.press("acting-submit")
+    here.decide()
+    here.is_at(site.portal)
+    assert child["name"] in here.received()["represents"]

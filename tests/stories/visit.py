@@ -244,7 +244,9 @@ class Visit:
             if width != SMALLEST:
                 path = SCREENSHOTS / f"{name}-{self.language}-{width}.png"
                 page.screenshot(path=path, full_page=True)
-                faults += [f"at {width} px: {fault}" for fault in violations(page)]
+                # Between languages only the texts differ, and axe judges those at any width.
+                if width == DESKTOP or self.language == "vi":
+                    faults += [f"at {width} px: {fault}" for fault in violations(page)]
         if wide is not None:
             page.set_viewport_size(wide)
         assert not faults, f"{name} ({self.language}): {faults}"
