@@ -55,9 +55,11 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def clock(templates: Templates) -> Clock:
-    """The dial, standing where it stood when the cast was seeded."""
-    return Clock(templates.clock())
+def clock() -> Clock:
+    """The dial, standing at this very moment: what has no dial of its own (a simulated register, a
+    relying party's assertion) agrees with it, however long ago the cast was seeded.
+    """
+    return Clock()
 
 
 @pytest.fixture
