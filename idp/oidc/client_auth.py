@@ -133,9 +133,12 @@ class ClientAuthentication:
                 options={
                     "require": ["iss", "sub", "aud", "exp", "jti"],
                     "verify_aud": False,
+                    # By our own clock, below.
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
                 },
                 issuer=relying_party.client_id,
-                leeway=self.lifetimes.clock_leeway,
             )
         except (
             jwt.PyJWTError,
@@ -153,7 +156,7 @@ class ClientAuthentication:
             and _is_for_us(claims["aud"], self.issuer)
             and isinstance(jti, str)
             and jti.isprintable()
-            and self._is_short_lived(claims["exp"])
+            and self._is_timely(claims)
             and self._spend(relying_party.client_id, jti)
         )
 
@@ -182,9 +185,15 @@ class ClientAuthentication:
             return known
         return self.key_sets.at(relying_party.jwks_uri or "", named)
 
-    def _is_short_lived(self, expires: object) -> bool:
-        latest = self.clock() + self.lifetimes.assertion_memory
-        return isinstance(expires, (int, float)) and expires <= latest.timestamp()
+    def _is_timely(self, claims: dict[str, Any]) -> bool:
+        """True when the assertion is valid now, and not for longer than it is remembered."""
+        now, leeway = self.clock().timestamp(), self.lifetimes.clock_leeway.total_seconds()
+        begins = [claims[name] for name in ("nbf", "iat") if name in claims]
+        expires = claims["exp"]
+        if any(type(moment) not in {int, float} for moment in (*begins, expires)):
+            return False
+        latest = now + self.lifetimes.assertion_memory.total_seconds()
+        return now - leeway < expires <= latest and all(one <= now + leeway for one in begins)
 
     def _spend(self, client_id: str, jti: str) -> bool:
         """Remember the assertion for as long as it could be taken again; False if it was spent."""
