@@ -21,7 +21,6 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
-    bindparam,
     delete,
     func,
     insert,
@@ -152,27 +151,26 @@ class Notices:
             .values(read_at=self._clock())
         ).rowcount
 
-    def claim(self, ways: Iterable[By], now: datetime, until: datetime, limit: int) -> list[Notice]:
-        """Return what is due to be delivered by one of the ways, oldest first, and keep it from others
-        until the moment.
+    def claim(self, ways: Iterable[By], now: datetime, until: datetime) -> Notice | None:
+        """Return what is due to be delivered by one of the ways for the longest time, and keep it
+        from others until the moment; None when there is nothing.
         """
         due = (
             person_notice.c.due_at <= now,
             person_notice.c.deliver_by.in_([way.value for way in ways]),
         )
-        rows = self._db.execute(
-            select(person_notice).where(*due).order_by(person_notice.c.due_at).limit(limit)
-        ).all()
-        claimed = (
-            update(person_notice)
-            .where(person_notice.c.id == bindparam("notice"), *due)
-            .values(due_at=until)
-        )
-        return [
-            self._notice(row)
-            for row in rows
-            if self._db.execute(claimed, {"notice": row.id}).rowcount == 1
-        ]
+        while True:
+            row = self._db.execute(
+                select(person_notice).where(*due).order_by(person_notice.c.due_at).limit(1)
+            ).first()
+            if row is None:
+                return None
+            claimed = self._db.execute(
+                update(person_notice).where(person_notice.c.id == row.id, *due).values(due_at=until)
+            )
+            # Otherwise somebody else claimed it meanwhile, and it is due no more.
+            if claimed.rowcount == 1:
+                return self._notice(row)
 
     def postpone(self, notice_id: str, until: datetime | None) -> None:
         """Note an attempt that failed; without a next moment it is given up."""

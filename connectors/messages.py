@@ -5,7 +5,6 @@ Both carry notices only, never a code: neither an inbox nor a telephone number p
 
 import re
 import smtplib
-import socket
 import ssl
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -93,7 +92,7 @@ class MailServer:
         trust = ssl.create_default_context()
         if self.extra_ca_file is not None:
             trust.load_verify_locations(cafile=self.extra_ca_file)
-        name = socket.getfqdn("localhost")
+        name = self.sender.rpartition("@")[2]
         server: smtplib.SMTP
         if self.is_tls:
             server = smtplib.SMTP_SSL(self.host, self.port, name, timeout=_SECONDS, context=trust)

@@ -13,7 +13,7 @@ from idp import audit
 from idp.services import Installation
 
 INTERVAL = timedelta(seconds=15)
-_AT_ONCE = 50
+_A_ROUND = 50
 _PATIENCE = (
     timedelta(minutes=1),
     timedelta(minutes=5),
@@ -24,7 +24,7 @@ _PATIENCE = (
 )
 """How long is waited after each attempt that failed; after the last one it is given up."""
 _CLAIM = timedelta(minutes=5)
-"""For so long nobody else takes up what a process is sending."""
+"""For so long nobody else takes up what a process is sending; longer than any server may take."""
 
 _WORDS = {
     NoticeKind.CONTACT_CHANGED: (
@@ -65,11 +65,13 @@ def deliver(installation: Installation) -> dict[str, int]:
     ways = [way for way in By if way in installation.messengers]
     if not ways:
         return outcome
-    with installation.engine.begin() as db:
-        now = installation.clock()
-        due = installation.services(db).notices.claim(ways, now, now + _CLAIM, _AT_ONCE)
-    for notice in due:
-        outcome[_send(installation, notice)] += 1
+    for _ in range(_A_ROUND):
+        with installation.engine.begin() as db:
+            now = installation.clock()
+            due = installation.services(db).notices.claim(ways, now, now + _CLAIM)
+        if due is None:
+            break
+        outcome[_send(installation, due)] += 1
     return outcome
 
 

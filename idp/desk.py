@@ -126,8 +126,9 @@ class Desk:
         if reason not in found.locks:
             raise NotReadyError
         if reason in FOUR_EYES:
-            self.unlock_requests.ask(account_id, reason, text, self.officer.id)
-            audit.security_event("unlock.asked", account=account_id, officer=self.officer.id)
+            # While one request is open, another changes nothing.
+            if self.unlock_requests.ask(account_id, reason, text, self.officer.id):
+                audit.security_event("unlock.asked", account=account_id, officer=self.officer.id)
             return False
         self.standing.unlock(account_id, reason, self._actor(), ground=text)
         return True
@@ -139,7 +140,7 @@ class Desk:
             NotReadyError: it is the officer's own request, or was answered before.
             OwnCaseError: it is the officer's own account.
         """
-        request = next((one for one in self.unlock_requests.open() if one.id == request_id), None)
+        request = self.unlock_requests.find(request_id)
         if request is None:
             raise NotReadyError
         self._of_another(request.account_id)

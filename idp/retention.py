@@ -34,7 +34,10 @@ def purge(installation: Installation) -> dict[str, int]:
         "applications": lambda services: services.applications.purge(
             refused_before=now - kept.refused, abandoned_before=now - ABANDONED_AFTER
         ),
-        "contact requests": lambda services: services.contact_requests.purge(now - kept.refused),
+        "officers' requests": lambda services: (
+            services.contact_requests.purge(now - kept.refused)
+            + services.unlock_requests.purge(now - kept.refused)
+        ),
         "notices": lambda services: services.notices.purge(now - NOTICES_KEPT),
     }
     gone = dict.fromkeys(tasks, 0)

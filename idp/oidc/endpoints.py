@@ -16,6 +16,7 @@ from idp.oidc.provider import Provider
 from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.server import TOKEN_GRANT_TYPES, SenServer, TokenRequest
 from idp.oidc.subject import pairwise_sub
+from idp.oidc.tokens import AccessToken, RefreshToken
 
 _HINTS = frozenset({"access_token", "refresh_token"})
 
@@ -72,8 +73,8 @@ def revoke(provider: Provider, request: wire.Request) -> wire.Response:
     try:
         form = _form(request)
         relying_party = provider.client_authentication.authenticate(request, form)
-        grant_id = _token_grant(provider, form)
-        grant = provider.grants.find(grant_id) if grant_id else None
+        token = _token(provider, form)
+        grant = provider.grants.find(token.grant_id) if token else None
         if grant is not None and grant.client_id == relying_party.client_id:
             provider.grants.revoke(grant.id)
     except ProtocolError as error:
@@ -134,38 +135,29 @@ def _form(request: wire.Request) -> dict[str, str]:
         raise ProtocolError("invalid_request", str(error)) from error
 
 
-def _token_grant(provider: Provider, form: dict[str, str]) -> str | None:
+def _token(provider: Provider, form: dict[str, str]) -> AccessToken | RefreshToken | None:
     if "token" not in form:
         raise ProtocolError("invalid_request", "token is missing")
     hint = form.get("token_type_hint")
     if hint is not None and hint not in _HINTS:
         raise ProtocolError("unsupported_token_type")
-    access = provider.tokens.read_access(form["token"])
-    refresh = provider.tokens.read_refresh(form["token"])
-    found = access or refresh
-    return found.grant_id if found is not None else None
+    return provider.tokens.read_access(form["token"]) or provider.tokens.read_refresh(form["token"])
 
 
 def _standing(
     provider: Provider, relying_party: RelyingParty, form: dict[str, str]
 ) -> dict[str, Any]:
-    grant_id = _token_grant(provider, form)
-    grant = provider.grants.find_live(grant_id) if grant_id else None
-    if grant is None or grant.client_id != relying_party.client_id:
+    token = _token(provider, form)
+    grant = provider.grants.find_live(token.grant_id) if token else None
+    if token is None or grant is None or grant.client_id != relying_party.client_id:
         return {"active": False}
-    access = provider.tokens.read_access(form["token"])
-    if access is not None:
-        if provider.clock() >= access.expires_at:
+    if isinstance(token, AccessToken):
+        if provider.clock() >= token.expires_at:
             return {"active": False}
-        expires_at, kind = access.expires_at, "Bearer"
-        scope = access.scope or grant.scope
+        expires_at, kind = token.expires_at, "Bearer"
+        scope = token.scope or grant.scope
     else:
-        refresh = provider.tokens.read_refresh(form["token"])
-        if (
-            refresh is None
-            or refresh.counter != grant.refresh_counter
-            or not provider.grants.may_refresh(grant)
-        ):
+        if token.counter != grant.refresh_counter or not provider.grants.may_refresh(grant):
             return {"active": False}
         expires_at, kind, scope = grant.expires_at, "refresh_token", grant.scope
     told = {

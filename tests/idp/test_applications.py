@@ -1,8 +1,7 @@
 """Applications of every kind: what they wait for, when they are due, and that nothing comes twice."""
 
-import threading
-from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from idp.applying.rules import (
     OwnCaseError,
     ReasonMissingError,
 )
+from tests.support.at_once import at_once
 from tests.support.cast import possible_tax_code
 from tests.support.office import CHILD, FOREIGNER, NEWCOMER, Office, answer
 from tests.support.world import World
@@ -383,25 +383,6 @@ def test_a_server_that_dies_while_asking_loses_nothing(world: World, office: Off
     assert len(entries) == 2
 
 
-def at_once(*acts: Callable[[], Any]) -> list[Any]:
-    """Do all of it at the same moment; return what each returned or raised."""
-    start, results = threading.Barrier(len(acts)), [None] * len(acts)
-
-    def run(position: int, act: Callable[[], Any]) -> None:
-        start.wait()
-        try:
-            results[position] = act()
-        except Exception as error:  # noqa: BLE001 - judged by the test
-            results[position] = error  # type: ignore[call-overload]
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(acts)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 def test_two_officers_at_once_make_one_decision(world: World, office: Office) -> None:
     office.knows_citizen(NEWCOMER)
     for _round in range(5):
@@ -414,7 +395,7 @@ def test_two_officers_at_once_make_one_decision(world: World, office: Office) ->
             with world.transaction() as services:
                 return services.application_office.issue(id_, officer, "Đủ điều kiện.")
 
-        results = at_once(*[lambda o=one: decide(o) for one in officers])  # type: ignore[misc]
+        results = at_once(*(partial(decide, one) for one in officers))
         assert sorted(type(one).__name__ for one in results) == ["Account", "NotReadyError"]
 
 

@@ -16,14 +16,13 @@ from idp.oidc.relying_parties import RegistrationError
 from idp.services import Installation
 from tests.support.clock import Clock
 from tests.support.registers import (
-    behind,
     enter_card,
     enter_insured,
     enter_person,
+    installed,
     population,
     running,
 )
-from tests.support.stores import settings_for
 from tests.support.world import World
 
 LAN = "999190000001"
@@ -58,10 +57,8 @@ def registers(file: Path) -> Iterator[Simulator]:
 def installation(
     database_url: str, clock: Clock, tmp_path: Path, registers: Simulator
 ) -> Iterator[Installation]:
-    settings = behind(settings_for(database_url, tmp_path), registers)
-    made = Installation(settings, clock=clock)
-    yield made
-    made.engine.dispose()
+    with installed(database_url, tmp_path, registers, clock) as made:
+        yield made
 
 
 def asked_for(*claims: str, essential: bool = False) -> str:

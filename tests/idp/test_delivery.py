@@ -193,7 +193,7 @@ def test_a_process_that_died_while_sending_lets_another_send(world: World) -> No
     tell(world)
     with world.transaction() as services:
         now = world.installation.clock()
-        assert services.notices.claim(By, now, now + timedelta(minutes=5), 10)
+        assert services.notices.claim(By, now, now + timedelta(minutes=5))
     with mail(world) as inbox:
         assert deliver(world.installation) == NOTHING
         world.tick(minutes=5)

@@ -16,13 +16,12 @@ from tests.support.cast import COMPANY, TAX_CODE
 from tests.support.clock import Clock
 from tests.support.registers import (
     CLIENT,
-    behind,
     enter_enterprise,
     enter_person,
+    installed,
     population,
     running,
 )
-from tests.support.stores import settings_for
 from tests.support.world import Arrival, World
 
 LAN = {"number": "999190000001", "name": "Nguyễn Thị Hương Lan", "birthdate": "1990-04-12"}
@@ -47,10 +46,8 @@ def registers(file: Path) -> Iterator[Simulator]:
 def installation(
     database_url: str, clock: Clock, tmp_path: Path, registers: Simulator
 ) -> Iterator[Installation]:
-    settings = behind(settings_for(database_url, tmp_path), registers)
-    made = Installation(settings, clock=clock)
-    yield made
-    made.engine.dispose()
+    with installed(database_url, tmp_path, registers, clock) as made:
+        yield made
 
 
 def pulls(world: World, subject: str | None = None) -> list[UseEntry]:

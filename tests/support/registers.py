@@ -13,7 +13,10 @@ from connectors.simulation.generate import generate
 from connectors.simulation.server import Simulator, serve
 from connectors.simulation.store import name_key, opened
 from connectors.xroad import SecurityServer
+from idp.services import Installation
 from idp.settings import Settings
+from tests.support.clock import Clock
+from tests.support.stores import settings_for
 
 CLIENT = "VN-TEST/GOV/SEN/identity-provider"
 PEOPLE = 400
@@ -43,6 +46,18 @@ def behind(settings: Settings, simulator: Simulator) -> Settings:
     """Return the settings of an installation that asks these registers."""
     url = f"http://{authority(simulator)}"
     return replace(settings, registers_url=url, xroad_client=CLIENT)
+
+
+@contextmanager
+def installed(
+    database_url: str, folder: Path, simulator: Simulator, clock: Clock
+) -> Iterator[Installation]:
+    """Open an installation that asks these registers."""
+    made = Installation(behind(settings_for(database_url, folder), simulator), clock=clock)
+    try:
+        yield made
+    finally:
+        made.engine.dispose()
 
 
 def authority(simulator: Simulator) -> str:

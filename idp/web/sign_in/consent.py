@@ -38,7 +38,7 @@ SOURCES = {
     "self": N_("as you stated it yourself"),
     "provider": N_("from Sen ID"),
 }
-_NEEDS_PASSKEY = N_("Given only when you sign in with a passkey, or with your password and a code")
+_NEEDS_LEVEL_2 = N_("Given only when you sign in with a passkey, or with your password and a code")
 _NEEDS_ACCOUNT_LEVEL = N_("Given only when your account has level 02")
 _NEEDS_MORE = N_("Given only at authentication level 3, which no way of signing in reaches yet")
 _NEEDS_HER_OWN_WORD = N_("Not given on the word of somebody else")
@@ -210,7 +210,7 @@ def _waits_for(
     if row.authentication_level >= AuthenticationLevel.LEVEL_3:
         return translate(_NEEDS_MORE)
     if row.claim not in visible:
-        return translate(_NEEDS_PASSKEY)
+        return translate(_NEEDS_LEVEL_2)
     if _OF_ORGANISATIONS.intersection(row.sources) or best_value(held, row.claim) is not None:
         return None
     return translate(_ASKED_LATER if asked.intersection(row.sources) else _NOT_HELD)

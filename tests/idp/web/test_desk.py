@@ -2,12 +2,15 @@
 
 import re
 import unicodedata
+from functools import partial
 
 import pytest
 
 from accounts.account import OPERATOR, LockReason
 from accounts.applications import ApplicationKind, ApplicationState
+from accounts.officers import Officer
 from consent.data_use import Channel
+from tests.support.at_once import at_once
 from tests.support.browser import Browser, Page
 from tests.support.office import CHILD, FOREIGNER, NEWCOMER, Office
 from tests.support.world import World
@@ -243,6 +246,21 @@ def test_an_authoritys_lock_takes_two_officers(world: World, office: Office, min
         f"/desk/unlocks/{request.id}", {"csrf_token": token(minh), "decision": "confirm"}
     )
     assert again.status == 409
+
+
+def test_two_officers_who_ask_at_once_leave_one_request(world: World, office: Office) -> None:
+    account = world.account("lan")
+    officers = [office.officer(login) for login in ("minh", "hoa")]
+    with world.transaction() as services:
+        services.standing.lock(account, LockReason.AUTHORITY_ORDER, OPERATOR, ground=GROUND)
+
+    def ask(officer: Officer) -> bool:
+        with world.transaction() as services:
+            return services.desk_of(officer).unlock(account, LockReason.AUTHORITY_ORDER, GROUND)
+
+    assert at_once(*(partial(ask, one) for one in officers)) == [False, False]
+    with world.transaction() as services:
+        assert len(services.unlock_requests.open_of(account)) == 1
 
 
 def test_an_officer_does_nothing_to_her_own_account(
