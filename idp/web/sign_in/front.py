@@ -8,6 +8,8 @@ from idp.web import context, forms, journey, person
 from idp.web.language import LANGUAGES
 
 blueprint = flask.Blueprint("front", __name__)
+# Working at the desk and giving mandates: what a false page can ask for is not enough (ADR 14, 17).
+_BY_PASSKEY_ONLY = ("/desk", "/me/mandates")
 
 
 @blueprint.get("/")
@@ -43,9 +45,8 @@ def sign_in() -> flask.Response | str:
 def _why_again(session: BrowserSession) -> str:
     """Return why somebody who is signed in has to do it again."""
     target = forms.local_page(flask.request.args.get("next", ""))
-    # The desk asks for a passkey, whatever she signed in with.
-    if target.startswith("/desk") and not session.strength.phishing_resistant:
-        return "step-up-desk"
+    if target.startswith(_BY_PASSKEY_ONLY) and not session.strength.phishing_resistant:
+        return "step-up-passkey"
     if target.startswith("/me/passkeys") and not person.is_strongest(session):
         return "step-up-own"
     return "reauthentication"

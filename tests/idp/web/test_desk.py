@@ -73,7 +73,7 @@ def test_the_desk_exists_for_officers_with_a_passkey_only(world: World, office: 
         )
     # No password can open them, so none is asked for; she who has no passkey learns where to make one.
     page = weak.open("/sign-in?next=/desk").html
-    assert "These pages open only after signing in with a passkey" in page
+    assert "This is possible only after signing in with a passkey" in page
     assert 'href="/me/passkeys"' in page
     assert 'name="password"' not in page
     assert office.now(application.id).state.is_open

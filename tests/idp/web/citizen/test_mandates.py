@@ -259,3 +259,13 @@ def test_a_key_is_recorded_shown_and_revoked(world: World) -> None:
     assert thumbprint(key) in page.html
     assert press(lan, machine, "revoke").status == 200
     assert state(world, machine) == "revoked"
+
+
+def test_who_signed_in_with_a_password_is_told_that_a_mandate_needs_a_passkey(
+    world: World,
+) -> None:
+    browser = world.sign_in("lan")
+    page = browser.follow(browser.open("/me/mandates/give?type=proxy&under="))
+    assert "possible only after signing in with a passkey" in page.text
+    # Her password would lead her here again and again.
+    assert not page.has_form("/sign-in/password")
