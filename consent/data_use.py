@@ -141,7 +141,8 @@ class Use:
     """What is about to be released or was refused.
 
     ``attributes`` are the names in the actual payload, ``other_party`` the one acted for (in the
-    chain of who acted) or the person who acted (in the other's); of a staff view, the officer.
+    chain of who acted) or the person who acted (in the other's), or the mandate under which a key
+    acted; of a staff view, the officer.
     """
 
     subject_id: str

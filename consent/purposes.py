@@ -120,6 +120,14 @@ _BASES = (
         },
     ),
     LegalBasis(
+        "mandate",
+        {"vi": "Ủy quyền của tổ chức", "en": "The organisation's mandate"},
+        {
+            "vi": "Bộ luật Dân sự 2015, Điều 138 và 562",
+            "en": "Civil Code 2015, Articles 138 and 562",
+        },
+    ),
+    LegalBasis(
         "right-of-access",
         {
             "vi": "Quyền của bạn đối với dữ liệu cá nhân",

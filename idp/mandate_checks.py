@@ -6,7 +6,7 @@ the other; she can always go on as herself.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from accounts.attributes import Source
@@ -15,24 +15,20 @@ from accounts.subject import IdentifierType
 from connectors.protocol import Record, Unavailable
 from idp import audit
 from idp.applying.rules import numbers_in, representatives_in
+from idp.oidc.readings import CONFIRMED_BY, confirmation_due
 from idp.services import Installation, Services
 
-FRESH = timedelta(hours=24)
-"""A register's word older than this is asked for again before anybody acts upon it."""
 _CORRELATION = "mandate-check"
 _ASKED = {
     MandateType.LEGAL_REP: (
-        Source.ENTERPRISES,
-        (
-            "organization_name",
-            "organization_status",
-            "organization_legal_reps",
-            "legal_representatives",
-            "organization_joint",
-        ),
+        "organization_name",
+        "organization_status",
+        "organization_legal_reps",
+        "legal_representatives",
+        "organization_joint",
     ),
-    MandateType.PARENT: (Source.POPULATION, ("parents",)),
-    MandateType.GUARDIAN: (Source.POPULATION, ("legal_representative",)),
+    MandateType.PARENT: ("parents",),
+    MandateType.GUARDIAN: ("legal_representative",),
 }
 _STATED_BY = {MandateType.PARENT: "parents", MandateType.GUARDIAN: "legal_representative"}
 
@@ -55,25 +51,17 @@ class Confirmation:
 
 
 def due(services: Services, mandate: Mandate) -> Mandate | None:
-    """Return the mandate by right that has to be asked about before anybody acts under this one.
-
-    That is the one it rests on, when it is a register's word, the register is connected, and the
-    word is older than 24 hours.
+    """Return the mandate by right that has to be asked about before anybody acts under this one: the
+    one it rests on, when its register's word is more than 24 hours old.
     """
     root = services.mandates.root(mandate)
-    asked = _ASKED.get(root.type)
-    if asked is None or root.source != asked[0].value:
-        return None
-    if asked[0] not in services.installation.registers:
-        return None
-    now = services.installation.clock()
-    is_fresh = root.confirmed_at is not None and now - root.confirmed_at <= FRESH
-    return None if is_fresh else root
+    installation = services.installation
+    return root if confirmation_due(root, installation.registers, installation.clock()) else None
 
 
 def confirm(installation: Installation, root: Mandate) -> Confirmation:
     """Ask the register about a mandate by right; call it with no transaction of one's own open."""
-    source, claims = _ASKED[root.type]
+    source, claims = CONFIRMED_BY[root.type], _ASKED[root.type]
     with installation.engine.begin() as db:
         asking = installation.services(db, correlation=_CORRELATION).disclosure.asking(
             root.principal_id, source, acting=root.agent_id, only=claims

@@ -11,8 +11,10 @@ from sqlalchemy import select
 
 from accounts.attributes import Source, held_attributes
 from connectors.protocol import Answer, Record, Unavailable
-from idp import audit
-from idp.oidc import wire
+from idp import audit, mandate_checks
+from idp.mandate_checks import Verdict
+from idp.oidc import endpoints, wire
+from idp.oidc.machines import ConfirmationDueError
 from idp.oidc.provider import Provider
 from idp.oidc.readings import ReadingDueError, claims_of
 from idp.services import Installation
@@ -41,6 +43,11 @@ def answer(
         except ReadingDueError as due:
             undo()
             read(installation, due, correlation)
+        except ConfirmationDueError as due:
+            undo()
+            verdict = mandate_checks.confirm(installation, due.root).verdict
+            if verdict is not Verdict.CONFIRMED:
+                return endpoints.not_confirmed(is_known=verdict is Verdict.NOT_CONFIRMED)
     return endpoint(provider(), request)
 
 

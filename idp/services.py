@@ -51,6 +51,7 @@ from idp.oidc.disclosure import Disclosure
 from idp.oidc.grants import Grants
 from idp.oidc.key_sets import KeySets
 from idp.oidc.logout import LogoutReader
+from idp.oidc.machines import Machines
 from idp.oidc.provider import Provider
 from idp.oidc.readings import Readings
 from idp.oidc.relying_parties import Registrations, RelyingParties
@@ -407,6 +408,9 @@ class Services:
             codes=i.codes,
             tokens=i.tokens,
             disclosure=self.disclosure,
+            machines=Machines(
+                i.clock, self.mandates, i.relying_parties, i.registers, self.disclosure
+            ),
             client_authentication=ClientAuthentication(
                 db=self.db,
                 clock=i.clock,

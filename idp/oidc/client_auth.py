@@ -24,6 +24,7 @@ from idp.oidc import wire
 from idp.oidc.errors import ProtocolError
 from idp.oidc.key_sets import Jwk, KeySets
 from idp.oidc.relying_parties import CLIENT_ID, SECRET_METHODS, RelyingParties, RelyingParty
+from idp.oidc.thumbprints import thumbprint
 from idp.settings import Lifetimes
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -67,6 +68,8 @@ class ClientAuthentication:
     issuer: str
     lifetimes: Lifetimes
     address: str
+    proved_by: str | None = None
+    """The thumbprint of the key by which the relying party was last seen to be itself."""
 
     def authenticate(self, request: wire.Request, form: dict[str, str]) -> RelyingParty:
         """Return who is asking.
@@ -176,6 +179,7 @@ class ClientAuthentication:
             if _family(algorithm) == (jwk.get("kty"), jwk.get("crv")) or (
                 jwk.get("kty") == "RSA" and algorithm in {"RS256", "PS256"}
             ):
+                self.proved_by = thumbprint(jwk)
                 return jwt.PyJWK(jwk, algorithm=algorithm).key, algorithm
         raise ValueError("no registered key fits")
 

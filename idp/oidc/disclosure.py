@@ -27,6 +27,7 @@ from accounts.subject import IdentifierType, Subjects
 from accounts.vault import Vault
 from connectors.protocol import Query
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
+from consent.purposes import Purpose
 from idp.oidc.grants import Grant
 from idp.oidc.readings import IDENTIFIED_BY, ReadingDueError, Readings, claims_of
 from idp.oidc.relying_parties import RelyingParty
@@ -98,6 +99,34 @@ class Disclosure:
     def log_introspection(self, grant: Grant, attributes: tuple[str, ...]) -> None:
         """Log that a relying party was told its token's standing."""
         self._log(grant, Channel.INTROSPECTION, attributes)
+
+    def represented_by_machine(
+        self, mandate: Mandate, told: RelyingParty, why: Purpose
+    ) -> dict[str, Any]:
+        """Return the organisation for which a key acts, and write into its chain who was told.
+
+        Raises:
+            ReadingDueError: a register has to be read first, outside of this transaction.
+        """
+        held = self._fresh(
+            mandate.principal_id, AccountKind.ORGANISATION.value, _NAME_OF_ORGANISATION
+        )
+        represented = self._represented_organisation(mandate, held)
+        self.use_log.record(
+            Use(
+                subject_id=mandate.principal_id,
+                client_id=told.client_id,
+                channel=Channel.INTROSPECTION,
+                attributes=("represents",),
+                purpose=why.code,
+                purpose_version=why.version,
+                legal_basis="mandate",
+                correlation=self.correlation,
+                subject_role=SubjectRole.ORGANISATION,
+                other_party=mandate.id,
+            )
+        )
+        return represented
 
     def asking(
         self,
@@ -223,6 +252,11 @@ class Disclosure:
         person, so that an unaware relying party can never mistake the one for the other.
         """
         held = self._fresh_of_organisation(grant, _NAME_OF_ORGANISATION)
+        return self._represented_organisation(mandate, held)
+
+    def _represented_organisation(
+        self, mandate: Mandate, held: dict[Source, Held]
+    ) -> dict[str, Any]:
         tax_code = self.subjects.bears(mandate.principal_id, IdentifierType.TAX_CODE)
         return {
             "sub": tax_code or "",

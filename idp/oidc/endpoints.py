@@ -13,10 +13,10 @@ from idp.oidc.errors import ProtocolError
 from idp.oidc.grants import Grant
 from idp.oidc.metadata import metadata
 from idp.oidc.provider import Provider
-from idp.oidc.relying_parties import RelyingParty
-from idp.oidc.server import TOKEN_GRANT_TYPES, SenServer, TokenRequest
+from idp.oidc.relying_parties import TOKEN_GRANT_TYPES, RelyingParty
+from idp.oidc.server import SenServer, TokenRequest
 from idp.oidc.subject import pairwise_sub
-from idp.oidc.tokens import AccessToken, RefreshToken
+from idp.oidc.tokens import AccessToken, MachineToken, RefreshToken
 
 _HINTS = frozenset({"access_token", "refresh_token"})
 
@@ -66,13 +66,23 @@ def token(provider: Provider, request: wire.Request) -> wire.Response:
     return answer
 
 
+def not_confirmed(*, is_known: bool) -> wire.Response:
+    """The token endpoint's answer when a register did not confirm the mandate that a key acts under."""
+    if is_known:
+        return _refused(ProtocolError("invalid_grant", "the register does not confirm the mandate"))
+    error = ProtocolError("temporarily_unavailable", "the register does not answer", status=503)
+    return wire.json_response(error.status, error.document(), {"Retry-After": "60"})
+
+
 def revoke(provider: Provider, request: wire.Request) -> wire.Response:
     """The revocation endpoint (RFC 7009). Revoking any token of a grant ends the whole grant; a
-    wrong ``token_type_hint`` changes nothing.
+    wrong ``token_type_hint`` changes nothing. A machine's token ends with its mandate or by itself.
     """
     try:
         form = _form(request)
         relying_party = provider.client_authentication.authenticate(request, form)
+        if provider.tokens.read_machine(form.get("token", "")) is not None:
+            raise ProtocolError("unsupported_token_type", "it ends with its mandate")
         token = _token(provider, form)
         grant = provider.grants.find(token.grant_id) if token else None
         if grant is not None and grant.client_id == relying_party.client_id:
@@ -147,6 +157,10 @@ def _token(provider: Provider, form: dict[str, str]) -> AccessToken | RefreshTok
 def _standing(
     provider: Provider, relying_party: RelyingParty, form: dict[str, str]
 ) -> dict[str, Any]:
+    machine = provider.tokens.read_machine(form.get("token", ""))
+    if machine is not None:
+        told = provider.machines.told(machine, relying_party)
+        return {"active": False} if told is None else _machine_told(provider, machine, told)
     token = _token(provider, form)
     grant = provider.grants.find_live(token.grant_id) if token else None
     if token is None or grant is None or grant.client_id != relying_party.client_id:
@@ -174,6 +188,16 @@ def _standing(
         "exp": int(expires_at.timestamp()),
         "iss": provider.issuer,
         "aud": grant.client_id,
+        **told,
+    }
+
+
+def _machine_told(provider: Provider, token: MachineToken, told: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "active": True,
+        "token_type": "Bearer",
+        "exp": int(token.expires_at.timestamp()),
+        "iss": provider.issuer,
         **told,
     }
 

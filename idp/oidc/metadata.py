@@ -6,7 +6,7 @@ from accounts.attributes import DICTIONARY, SCOPES
 from accounts.levels import ACR_VALUES
 from idp.keys import ALGORITHMS
 from idp.oidc.client_auth import ASSERTION_ALGORITHMS
-from idp.oidc.relying_parties import AUTHENTICATION_METHODS, SECRET_METHODS
+from idp.oidc.relying_parties import AUTHENTICATION_METHODS, SECRET_METHODS, TOKEN_GRANT_TYPES
 
 _PROTOCOL_CLAIMS = (
     "iss",
@@ -44,7 +44,7 @@ def metadata(issuer: str) -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": list(TOKEN_GRANT_TYPES),
         "subject_types_supported": ["pairwise"],
         "acr_values_supported": list(ACR_VALUES),
         "id_token_signing_alg_values_supported": list(ALGORITHMS),

@@ -11,6 +11,7 @@ from idp.oidc.client_auth import ClientAuthentication
 from idp.oidc.codes import Codes
 from idp.oidc.disclosure import Disclosure
 from idp.oidc.grants import Grants
+from idp.oidc.machines import Machines
 from idp.oidc.relying_parties import RelyingParties
 from idp.oidc.tokens import Tokens
 from idp.settings import Lifetimes
@@ -32,4 +33,5 @@ class Provider:
     codes: Codes
     tokens: Tokens
     disclosure: Disclosure
+    machines: Machines
     client_authentication: ClientAuthentication

@@ -7,11 +7,12 @@ held values, with their age, as they are.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from accounts.account import AccountKind
 from accounts.attributes import DICTIONARY, Held, Source
+from accounts.mandates import Mandate, MandateType
 from accounts.schema import Clock
 from accounts.subject import IdentifierType
 from connectors.remote import RemoteRegister
@@ -20,6 +21,8 @@ STALE_AFTER = timedelta(hours=24)
 """Register values older than this are read again before they are released."""
 ASKED_AGAIN_AFTER = timedelta(minutes=10)
 """A register that had no answer for somebody is not asked about her again for so long."""
+CONFIRMED_WITHIN = timedelta(hours=24)
+"""A register's word on a mandate by right that is older is asked for again before anybody acts."""
 _REMEMBERED = 20_000
 
 SOURCES_OF: Mapping[AccountKind, tuple[Source, ...]] = {
@@ -41,6 +44,13 @@ IDENTIFIED_BY: Mapping[Source, IdentifierType] = {
     Source.IMMIGRATION: IdentifierType.PASSPORT,
     Source.ENTERPRISES: IdentifierType.TAX_CODE,
 }
+
+CONFIRMED_BY: Mapping[MandateType, Source] = {
+    MandateType.LEGAL_REP: Source.ENTERPRISES,
+    MandateType.PARENT: Source.POPULATION,
+    MandateType.GUARDIAN: Source.POPULATION,
+}
+"""The register whose word a mandate by right is."""
 
 
 class ReadingDueError(Exception):
@@ -122,6 +132,14 @@ def claims_of(source: Source, wanted: Iterable[str] = ()) -> tuple[str, ...]:
         and row.derived_from is None
         and (not row.on_demand or claim in chosen)
     )
+
+
+def confirmation_due(root: Mandate, registers: Container[Source], now: datetime) -> bool:
+    """True when a mandate by right is the word of one of these registers, and too old to act upon."""
+    source = CONFIRMED_BY.get(root.type)
+    if source is None or root.source != source.value or source not in registers:
+        return False
+    return root.confirmed_at is None or now - root.confirmed_at > CONFIRMED_WITHIN
 
 
 def _is_due(held: Held | None, stated: set[str], now: datetime) -> bool:

@@ -26,6 +26,7 @@ from idp.keys import ALGORITHMS
 
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 AUTHENTICATION_METHODS = (*SECRET_METHODS, "private_key_jwt", "none")
+TOKEN_GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 LEAST_SECRET = 32
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/\-]{1,255}", re.ASCII)
 
@@ -291,6 +292,10 @@ def _checked(document: dict[str, Any]) -> dict[str, Any]:
     members.setdefault("id_token_signed_response_alg", "ES256")
     members.setdefault("scope", "openid")
     for required in ("client_id", "client_name", "redirect_uris", "purpose"):
+        if required == "redirect_uris" and members["grant_types"] == ["client_credentials"]:
+            # RFC 7591 §2: needed by flows with a redirect only.
+            members.setdefault(required, [])
+            continue
         if not members.get(required):
             raise RegistrationError(required, "is required")
     _check_values(members)
@@ -345,8 +350,8 @@ def _check_values(members: dict[str, Any]) -> None:
         raise RegistrationError(
             "id_token_signed_response_alg", f"must be one of {', '.join(ALGORITHMS)}"
         )
-    if not set(members["grant_types"]) <= {"authorization_code", "refresh_token"}:
-        raise RegistrationError("grant_types", "may hold authorization_code and refresh_token")
+    if not set(members["grant_types"]) <= set(TOKEN_GRANT_TYPES):
+        raise RegistrationError("grant_types", f"may hold {', '.join(TOKEN_GRANT_TYPES)}")
     if members.get("response_types", ["code"]) != ["code"]:
         raise RegistrationError("response_types", "must be code")
     if members.get("application_type", "web") not in {"web", "native"}:
@@ -377,6 +382,11 @@ def _check_authentication(members: dict[str, Any]) -> None:
             raise RegistrationError("client_secret", f"needs {LEAST_SECRET} characters or more")
     elif secret is not None:
         raise RegistrationError("client_secret", f"is not used with {method}")
+    if "client_credentials" in members["grant_types"] and not (
+        method == "private_key_jwt" and members.get("jwks")
+    ):
+        # A mandate names one key, so the keys have to be known here.
+        raise RegistrationError("grant_types", "client_credentials needs private_key_jwt and jwks")
     if method == "private_key_jwt" and not (members.get("jwks") or members.get("jwks_uri")):
         raise RegistrationError("jwks", "is required with private_key_jwt")
     if "jwks" in members:

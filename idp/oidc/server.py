@@ -9,7 +9,11 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidGrantError, OAuth2Payload
 from authlib.oauth2.rfc6749 import OAuth2Request as AuthlibRequest
-from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
+from authlib.oauth2.rfc6749.grants import (
+    AuthorizationCodeGrant,
+    ClientCredentialsGrant,
+    RefreshTokenGrant,
+)
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core.grants import OpenIDToken
 from authlib.oidc.core.grants.util import create_half_hash
@@ -18,12 +22,12 @@ from consent.data_use import Channel
 from idp import audit
 from idp.oidc import wire
 from idp.oidc.codes import AuthorizationCode
+from idp.oidc.errors import ProtocolError
 from idp.oidc.grants import CodeSpentError, CodeVoidError, Grant
+from idp.oidc.machines import expiry
 from idp.oidc.provider import Provider
 from idp.oidc.relying_parties import AUTHENTICATION_METHODS, RelyingParty
 from idp.oidc.subject import session_sid
-
-TOKEN_GRANT_TYPES = ("authorization_code", "refresh_token")
 
 
 class _Payload(OAuth2Payload):
@@ -77,6 +81,7 @@ class SenServer(AuthorizationServer):
         self.provider = provider
         self.register_grant(_CodeGrant, [_S256(required=True), _IDToken()])
         self.register_grant(_RefreshGrant, [_IDToken()])
+        self.register_grant(_MachineGrant)
 
     def query_client(self, client_id: str) -> RelyingParty | None:
         """Return the active relying party."""
@@ -190,6 +195,39 @@ class _RefreshGrant(RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token: "_PresentedRefresh") -> None:
         """Nothing to do: rotation made the old one worthless."""
+
+
+class _MachineGrant(ClientCredentialsGrant):
+    """client_credentials (RFC 6749 §4.4), by the key that an organisation named in a mandate.
+
+    ``mandate_id`` says for which organisation the key acts, ``audience`` at which service.
+    """
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ("private_key_jwt",)
+
+    def validate_requested_scope(self) -> None:
+        form = self.request.form
+        for name in ("mandate_id", "audience"):
+            if not form.get(name):
+                raise ProtocolError("invalid_request", f"{name} is missing")
+        if form.get("scope"):
+            raise ProtocolError("invalid_scope", "what the key may do is the mandate's terms")
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], object]:
+        """Return the token response; no refresh token (RFC 6749 §4.4.3)."""
+        provider: Provider = self.server.provider
+        form, holder = self.request.form, self.request.client
+        key = provider.client_authentication.proved_by or ""
+        mandate = provider.machines.check(holder, key, form["mandate_id"], form["audience"])
+        now = provider.clock()
+        ends = expiry(mandate, now + provider.lifetimes.access_token)
+        audit.security_event("mandate.machine_acts", mandate=mandate.id, party=holder.client_id)
+        answer = {
+            "access_token": provider.tokens.machine(mandate.id, ends, form["audience"]),
+            "token_type": "Bearer",
+            "expires_in": int((ends - now).total_seconds()),
+        }
+        return 200, answer, self.TOKEN_RESPONSE_HEADER
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from accounts.vault import Vault
 
 _ACCESS = "sen_at_"
 _REFRESH = "sen_rt_"
+_MACHINE = "sen_mt_"
 _MAC_BYTES = 24
 _ID_BYTES = 16
 _SALT_BYTES = 8
@@ -33,6 +34,16 @@ class RefreshToken(NamedTuple):
 
     grant_id: str
     counter: int
+
+
+class MachineToken(NamedTuple):
+    """What the token of a key that acts for an organisation says: under which mandate, and at which
+    service (its client id).
+    """
+
+    mandate_id: str
+    expires_at: datetime
+    audience: str
 
 
 class Tokens:
@@ -73,6 +84,27 @@ class Tokens:
         if payload is None or len(payload) != _ID_BYTES + 4:
             return None
         return RefreshToken(payload[:_ID_BYTES].hex(), int.from_bytes(payload[_ID_BYTES:], "big"))
+
+    def machine(self, mandate_id: str, expires_at: datetime, audience: str) -> str:
+        """Return a new access token for a key that acts for an organisation."""
+        payload = (
+            bytes.fromhex(mandate_id)
+            + int(expires_at.timestamp()).to_bytes(5, "big")
+            + self._chance(_SALT_BYTES)
+            + audience.encode()
+        )
+        return self._sealed(_MACHINE, payload)
+
+    def read_machine(self, token: str) -> MachineToken | None:
+        """Return what the token says, or None when it is not one of ours."""
+        payload = self._opened(_MACHINE, token)
+        if payload is None:
+            return None
+        expires = int.from_bytes(payload[_ID_BYTES : _ID_BYTES + 5], "big")
+        audience = payload[_ID_BYTES + 5 + _SALT_BYTES :].decode()
+        return MachineToken(
+            payload[:_ID_BYTES].hex(), datetime.fromtimestamp(expires, UTC), audience
+        )
 
     def _sealed(self, kind: str, payload: bytes) -> str:
         mac = self._vault.mac(f"token/{kind}", payload)[:_MAC_BYTES]

@@ -53,6 +53,7 @@ _ACTIONS_ON_REPRESENTED = {
     Channel.ID_TOKEN: N_("Signed in who acts for you"),
     Channel.INTROSPECTION: N_("Checked that the sign-in of who acts for you is still valid"),
 }
+_KEY_CHECKED = N_("Checked that this system may act for the organisation")
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
 _OTHER_LABELS = {
     "represents": N_("Whom you act for"),
@@ -93,6 +94,13 @@ def purpose_title(code: str) -> str:
     return known.title[flask.g.language] if known else code
 
 
+def _other(party: str) -> str:
+    """Return who acted or was acted for: a person, an organisation, or the holder of a key."""
+    name = person.name_of(party)
+    by_key = None if name else context.services().mandates.find(party)
+    return name if by_key is None else agency(by_key.client_id or "")
+
+
 def by_day(entries: Iterable[UseEntry], *, of_another: bool = False) -> list[dict[str, Any]]:
     """Return entries, newest first, grouped by the day in Viet Nam on which they happened.
 
@@ -118,18 +126,21 @@ def _told(entry: UseEntry, of_another: bool) -> dict[str, Any]:
     if of_another:
         actions = _ACTIONS_ON_ANOTHER
     refusal = _REFUSED_ON_ORGANISATION if is_organisation else _REFUSED
+    action = refusal if refused else actions[use.channel]
+    if use.legal_basis == "mandate":
+        action = _KEY_CHECKED
     told = use.attributes
     if is_organisation and "represents" in told:
         told = (*_REPRESENTED, *(claim for claim in told if claim != "represents"))
     attributes = labels(told)
     is_staff = use.channel is Channel.STAFF_VIEW
     named = use.other_party is not None and not is_staff
-    other_party = person.name_of(use.other_party or "") if named else None
+    other_party = _other(use.other_party or "") if named else None
     return {
         "id": entry.id,
         "time": entry.at,
         "agency": agency(use.client_id),
-        "action": translate(refusal if refused else actions[use.channel]),
+        "action": translate(action),
         "attributes": attributes,
         "purpose": purpose_title(use.purpose),
         "basis": basis.title[language] if basis else use.legal_basis,

@@ -7,7 +7,8 @@ class Clock:
     """The dial: calling it tells the time, which only `advance` and `set` change."""
 
     def __init__(self, now: datetime | None = None) -> None:
-        self.now = (now or datetime.now(UTC)).replace(microsecond=0)
+        # Early in the minute, so that what a page shows changes only when a test lets minutes pass.
+        self.now = now or datetime.now(UTC).replace(second=1, microsecond=0)
 
     def __call__(self) -> datetime:
         return self.now

@@ -95,6 +95,7 @@ def test_an_unsafe_link_is_refused(services: Services, member: str, name: str) -
         ({"id_token_signed_response_alg": "HS256"}, "id_token_signed_response_alg"),
         ({"grant_types": ["implicit"]}, "grant_types"),
         ({"grant_types": ["password"]}, "grant_types"),
+        ({"grant_types": ["client_credentials"]}, "grant_types"),
         ({"response_types": ["token"]}, "response_types"),
         ({"application_type": "tv"}, "application_type"),
         ({"trusted": True}, "trusted"),
