@@ -1,9 +1,13 @@
 """The authorization endpoint (security cases AZ and PK)."""
 
+import hmac
 import json
+from base64 import urlsafe_b64encode
 from urllib.parse import urlencode
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt import PyJWK
 
 from accounts.levels import ACR_VALUES
 from tests.support.relying_party import challenge
@@ -110,6 +114,32 @@ def test_az11_a_hint_that_is_not_ours_never_signs_anybody_in(world: World, case:
         "invalid_request",
         "login_required",
     }
+
+
+@pytest.mark.parametrize("spelled", ["jwk", "pem", "pem-stripped", "der", "empty"])
+def test_jw02_a_hint_under_our_public_key_as_a_secret_is_no_hint(
+    world: World, spelled: str
+) -> None:
+    jwk = world.client().get("/jwks").json()["keys"][0]
+    public = PyJWK(jwk).key
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    secret = {
+        "jwk": json.dumps(jwk).encode(),
+        "pem": pem,
+        "pem-stripped": pem.strip(),
+        "der": public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        "empty": b"",
+    }[spelled]
+    browser = world.arrive().browser
+    claims = {"iss": world.issuer, "aud": "portal", "sub": "x", "iat": 1, "exp": 9999999999}
+    head, body = (
+        urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in ({"alg": "HS256", "kid": jwk["kid"], "typ": "JWT"}, claims)
+    )
+    mac = urlsafe_b64encode(hmac.digest(secret, head + b"." + body, "sha256")).rstrip(b"=")
+    hint = b".".join((head, body, mac)).decode()
+    page = browser.open(world.party().begin(id_token_hint=hint, prompt="none").url)
+    assert page.query["error"] in {"invalid_request", "login_required"}
 
 
 @pytest.mark.parametrize("value", ["s" * 5000, "é" * 5000])

@@ -1,10 +1,15 @@
 """What belongs to one person is not there for another (security cases OA)."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
+from accounts.mandates import MandateType
+from accounts.subject import SubjectKind
 from tests.support.browser import Browser
+from tests.support.cast import COMPANY
+from tests.support.mandates import hold, mandate_id, press, state, strong
 from tests.support.world import World
 
 
@@ -101,3 +106,41 @@ def test_a_low_accounts_number_is_never_released_whatever_the_claims_say(world: 
     asked = json.dumps({"id_token": {"vn_pid": {"essential": True}}})
     claims = world.arrive("basic", "openid", person="hoa", claims=asked).tokens().claims
     assert "vn_pid" not in claims
+
+
+def test_oa02_who_runs_one_organisation_reaches_nothing_of_another(world: World) -> None:
+    """Minh stands for a company of his own; everything of Lan's company is closed to him."""
+    theirs = mandate_id(world, "lan")
+    member = hold(world, strong(world, "lan"), "nga", "org_member", theirs)
+    with world.transaction() as services:
+        person = world.subject_in(services, "minh")
+        own = services.subjects.add(SubjectKind.ORGANISATION)
+        services.mandates.grant(MandateType.ORG_HEAD, own, person, "operator", None)
+    minh = strong(world, "minh")
+    for mandate in (theirs, member):
+        assert minh.open(f"/me/mandates/{mandate}").status == 404
+        for verb in ("narrow", "revoke", "confirm"):
+            assert press(minh, mandate, verb).status == 404, verb
+        for verb in ("accept", "decline", "agree", "disagree"):
+            assert press(minh, mandate, verb).status in {404, 409}, verb
+        for type_ in ("org_admin", "org_member", "machine"):
+            assert minh.open(f"/me/mandates/give?type={type_}&under={mandate}").status == 403
+        # Asking for another's record shows one's own.
+        assert COMPANY not in minh.open(f"/me/uses?of={mandate}").text
+    assert [state(world, one) for one in (theirs, member)] == ["active", "active"]
+
+
+@pytest.mark.parametrize("cursor", ["-1", "1 or 1=1", "9" * 40, "%00", "1'--", "١٢", "0x10"])
+def test_oa09_a_forged_cursor_shows_the_first_page(world: World, cursor: str) -> None:
+    world.arrive("basic", "openid name").tokens()
+    browser = world.sign_in()
+    page = browser.open(f"/me/uses?before={cursor}")
+    assert page.status == 200
+    assert page.text == browser.open("/me/uses").text
+
+
+@pytest.mark.parametrize("wanted", ["' or 1=1--", ".*", "%00", "(" * 500, "%"])
+def test_oa09_a_search_is_text_and_nothing_else(world: World, wanted: str) -> None:
+    page = world.browser().open(f"/attributes?q={quote(wanted)}")
+    assert page.status == 200
+    assert "vn_pid" not in page.text
