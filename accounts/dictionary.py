@@ -258,6 +258,8 @@ _ROWS = (
     # Organisations: public, except where said.
     _row("organization", "organization_name", Shape.TEXT, _ENTERPRISES, "Tên tổ chức",
          "Name of the organisation"),
+    _row("organization", "organization_eid", Shape.CODE, _PROVIDER,
+         "Số định danh của tổ chức", "Identification number of the organisation", by_name=True),
     _row("organization", "tax_code", Shape.CODE, _ENTERPRISES, "Mã số thuế", "Tax code"),
     _row("organization", "organization_form", Shape.CODE, _ENTERPRISES, "Loại hình tổ chức",
          "Legal form of the organisation", by_name=True),

@@ -56,6 +56,8 @@ FOREIGNER_LEVEL_01 = TimeLimit(1, Unit.WORKING_DAYS, _ARTICLE)
 FOREIGNER_LEVEL_02 = TimeLimit(3, Unit.WORKING_DAYS, _ARTICLE)
 FOREIGNER_NEW_BIOMETRICS = TimeLimit(7, Unit.WORKING_DAYS, _ARTICLE)
 ORGANISATION_IN_REGISTER = TimeLimit(3, Unit.WORKING_DAYS, _ARTICLE)
+UNLOCKING = TimeLimit(2, Unit.WORKING_DAYS, "Decree 69/2024/ND-CP, Article 30")
+"""From when the office that received an authority's request has passed it on."""
 ORGANISATION_ELSEWHERE = TimeLimit(15, Unit.DAYS, _ARTICLE)
 
 

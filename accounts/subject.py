@@ -44,6 +44,8 @@ class IdentifierType(StrEnum):
     PASSPORT_NUMBER = "passport-number"
     RESIDENCE_CARD = "residence-card"
     TAX_CODE = "tax-code"
+    ORGANISATION_NUMBER = "organisation-number"
+    """Made here for each organisation (Decree 69/2024 Art. 6.1)."""
 
 
 subject = Table(
@@ -122,6 +124,24 @@ def check_tax_code(code: str) -> None:
         raise BadIdentifierError("the tax code's check digit is wrong")
 
 
+def check_organisation_number(number: str) -> None:
+    """Check an organisation's number: 14 digits, the last a check digit (ISO/IEC 7064, MOD 11,10).
+
+    Raises:
+        BadIdentifierError: the number cannot have been given.
+    """
+    digits = canonical(IdentifierType.ORGANISATION_NUMBER, number)
+    if not re.fullmatch(r"[0-9]{14}", digits, re.ASCII) or _check_digit(digits[:13]) != digits[13]:
+        raise BadIdentifierError("an organisation's number has 14 digits with the right last one")
+
+
+def _check_digit(digits: str) -> str:
+    product = 10
+    for digit in digits:
+        product = ((int(digit) + product) % 10 or 10) * 2 % 11
+    return str((11 - product) % 10)
+
+
 class Subjects:
     """All subjects and their identifiers."""
 
@@ -132,10 +152,14 @@ class Subjects:
         self._vault = vault
 
     def add(self, kind: SubjectKind) -> str:
-        """Make a subject and return its id."""
+        """Make a subject and return its id. An organisation gets its number with it."""
         now = self._clock()
         subject_id = new_id(now, self._chance)
         self._db.execute(insert(subject).values(id=subject_id, kind=kind.value, created_at=now))
+        if kind is SubjectKind.ORGANISATION:
+            drawn = f"{int.from_bytes(self._chance(8)) % 10**13:013}"
+            number = drawn + _check_digit(drawn)
+            self.identify(subject_id, IdentifierType.ORGANISATION_NUMBER, number, "provider")
         return subject_id
 
     def identify(self, subject_id: str, type_: IdentifierType, value: str, source: str) -> None:

@@ -226,11 +226,18 @@ class Disclosure:
                 return grant.account_kind
             case "vn_account_level":
                 return grant.account_level
+            case "organization_eid":
+                return self._organisation_number(grant)
             case "updated_at":
                 latest = max((part.as_of for part in held.values()), default=None)
                 return None if latest is None else int(latest.timestamp())
             case _:
                 return None
+
+    def _organisation_number(self, grant: Grant) -> str | None:
+        acted_for = grant.acting_for
+        number = IdentifierType.ORGANISATION_NUMBER
+        return self.subjects.bears(acted_for, number) if acted_for else None
 
     def _fresh(
         self, subject_id: str, kind: str, wanted: Iterable[str], acting: str | None = None

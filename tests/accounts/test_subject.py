@@ -1,5 +1,7 @@
 """Subjects and identifiers."""
 
+from contextlib import suppress
+
 import pytest
 from sqlalchemy import select
 
@@ -8,6 +10,7 @@ from accounts.subject import (
     IdentifierType,
     SubjectKind,
     canonical,
+    check_organisation_number,
     check_tax_code,
     identifier,
 )
@@ -138,3 +141,25 @@ def test_a_subject_bears_its_newest_identifier(services: Services) -> None:
     services.subjects.identify(subject, NUMBER, "999000333444", "population")
     assert services.subjects.bears(subject, NUMBER) == "999000333444"
     assert services.subjects.bears(subject, IdentifierType.PASSPORT) is None
+
+
+def test_an_organisation_gets_a_number_of_its_own(services: Services) -> None:
+    number = IdentifierType.ORGANISATION_NUMBER
+    one, other = (services.subjects.add(SubjectKind.ORGANISATION) for _ in range(2))
+    given = services.subjects.bears(one, number) or ""
+    # Of ten last digits one is right.
+    passing = []
+    for last in "0123456789":
+        with suppress(BadIdentifierError):
+            check_organisation_number(given[:13] + last)
+            passing.append(last)
+    assert passing == [given[13]]
+    assert services.subjects.find(number, given) == one
+    assert services.subjects.bears(other, number) not in {None, given}
+    assert services.subjects.bears(services.subjects.add(SubjectKind.PERSON), number) is None
+
+
+@pytest.mark.parametrize("number", ["", "1234567890123", "12345678901234", "0" * 13 + "x"])
+def test_a_number_with_a_wrong_check_digit_was_never_given(number: str) -> None:
+    with pytest.raises(BadIdentifierError):
+        check_organisation_number(number)

@@ -3,11 +3,13 @@
 The queue names nobody: whom an application is about, an officer sees when she opens it.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import flask
 
 from accounts.applications import Application, ApplicationKind
+from accounts.legal_clock import UNLOCKING
 from idp import audit
 from idp.applying.rules import BadApplicationError
 from idp.desk import Desk, SearchesUsedUpError
@@ -96,6 +98,8 @@ def _page(at: Desk, error: str | None = None, status: int = 200) -> flask.Respon
                 "reason": translate(LOCK_REASONS[one.reason]),
                 "ground": one.ground,
                 "asked_at": one.asked_at,
+                "due_at": UNLOCKING.ends(one.asked_at) - timedelta(seconds=1),
+                "is_late": UNLOCKING.ends(one.asked_at) <= context.installation().clock(),
                 "asked_by": timeline.officer(one.asked_by),
                 "is_own": one.asked_by == at.officer.id,
             }

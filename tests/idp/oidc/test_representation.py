@@ -1,9 +1,11 @@
 """Acting for an organisation: the person stays the subject, and both see it in their logs."""
 
+import json
+
 import pytest
 
 from accounts.mandates import MandateType
-from accounts.subject import IdentifierType
+from accounts.subject import IdentifierType, check_organisation_number
 from consent.data_use import PROVIDER, SubjectRole
 from tests.support.browser import Browser
 from tests.support.cast import COMPANY, TAX_CODE
@@ -53,6 +55,15 @@ def test_in_her_own_name_nothing_of_the_organisation_is_told(world: World) -> No
     tokens = world.arrive("portal", SCOPE, acting_for="self").tokens()
     told = world.party("portal").userinfo(tokens.access).body
     assert not {"represents", "organization_name", "tax_code"} & set(told)
+
+
+def test_the_organisations_own_number_is_told_when_asked_for(world: World) -> None:
+    asked = json.dumps({"userinfo": {"organization_eid": {"essential": True}}})
+    arrival = world.arrive("portal", SCOPE, acting_for=mandate_id(world), claims=asked)
+    told = arrival.party.userinfo(arrival.tokens().access).body
+    check_organisation_number(told["organization_eid"])
+    own = world.arrive("portal", SCOPE, acting_for="self", claims=asked, browser=world.browser())
+    assert "organization_eid" not in own.party.userinfo(own.tokens().access).body
 
 
 def test_both_logs_have_an_entry_each_about_their_own(world: World, arrival: Arrival) -> None:

@@ -234,6 +234,9 @@ def test_an_authoritys_lock_takes_two_officers(world: World, office: Office, min
         f"/desk/unlocks/{request.id}", {"csrf_token": token(minh), "decision": "confirm"}
     )
     assert own.status == 409
+    queue = minh.open("/desk").text
+    assert "Due" in queue
+    assert "Late" not in queue
     # A second officer; she needs a passkey of her own.
     with world.transaction() as services:
         subject = services.subjects.find_for_sign_in("hoa") or ""
@@ -246,6 +249,20 @@ def test_an_authoritys_lock_takes_two_officers(world: World, office: Office, min
         f"/desk/unlocks/{request.id}", {"csrf_token": token(minh), "decision": "confirm"}
     )
     assert again.status == 409
+
+
+def test_an_unlocking_that_waits_too_long_is_late(
+    world: World, office: Office, minh: Browser
+) -> None:
+    """Two working days (Decree 69/2024 Art. 30)."""
+    account = world.account("lan")
+    with world.transaction() as services:
+        services.standing.lock(account, LockReason.AUTHORITY_ORDER, OPERATOR, ground=GROUND)
+    form = minh.open(f"/desk/accounts/{account}").form(f"/desk/accounts/{account}/unlock")
+    minh.submit(form, reason="authority-order", ground=GROUND)
+    world.tick(days=15)
+    again = world.sign_in("minh", how="passkey")
+    assert "Late" in again.open("/desk").text
 
 
 def test_two_officers_who_ask_at_once_leave_one_request(world: World, office: Office) -> None:
