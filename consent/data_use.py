@@ -369,7 +369,7 @@ class UseLog:
         if before is not None:
             query = query.where(data_use.c.position < before)
         rows = self._db.execute(query.order_by(data_use.c.position.desc()).limit(limit))
-        return [_entry(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     def summary(self, subject_id: str, window: timedelta) -> Summary:
         """Count the agencies and uses of personal data within ``window`` before now.
@@ -424,7 +424,7 @@ class UseLog:
         head = begin or chain.EMPTY
         for row in rows:
             position += 1
-            entry = _entry(row)
+            entry = entry_of(row)
             key = self._find_key(subject_id, entry.at.year)
             if key is None or row.position != position:
                 return False
@@ -582,7 +582,8 @@ def _values(entry_id: str, position: int, at: datetime, use: Use, key: bytes) ->
     }
 
 
-def _entry(row: Row[Any]) -> UseEntry:
+def entry_of(row: Row[Any]) -> UseEntry:
+    """Return the entry of a row of ``data_use``."""
     use = Use(
         subject_id=row.subject_id,
         client_id=row.client_id,

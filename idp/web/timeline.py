@@ -1,6 +1,8 @@
 """Use entries in plain words, grouped by day: the shape in which people read them."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -55,6 +57,7 @@ _ACTIONS_ON_REPRESENTED = {
 }
 _KEY_CHECKED = N_("Checked that this system may act for the organisation")
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _OTHER_LABELS = {
     "represents": N_("Whom you act for"),
     "organization_joint": N_("Whether they represent only together"),
@@ -64,6 +67,11 @@ _OTHER_LABELS = {
 _REPRESENTED = ("organization_name", "tax_code")
 # Told by the entry itself: that somebody was recognised, not what was read of her.
 _UNTOLD = frozenset({"sub", WITHHELD}) | IMPLIED
+
+
+def channels() -> dict[str, str]:
+    """Return what can happen, by channel, in plain words."""
+    return {channel.value: translate(text) for channel, text in _ACTIONS.items()}
 
 
 def agency(client_id: str) -> str:
@@ -101,18 +109,46 @@ def _other(party: str) -> str:
     return name if by_key is None else agency(by_key.client_id or "")
 
 
-def by_day(entries: Iterable[UseEntry], *, of_another: bool = False) -> list[dict[str, Any]]:
-    """Return entries, newest first, grouped by the day in Viet Nam on which they happened.
+def by_day(
+    entries: Iterable[UseEntry], *, of_another: bool = False, of: str = ""
+) -> list[dict[str, Any]]:
+    """Return entries, newest first, grouped by the day in Viet Nam on which they happened; what one
+    agency did again and again in a row is one item, with each time in it.
 
-    ``of_another`` tells them to somebody who looks at another person's record.
+    ``of_another`` tells them to somebody who looks at another person's record, ``of`` is the
+    mandate by which she does.
     """
     grouped = groupby(entries, key=lambda entry: entry.at.astimezone(TIME_ZONE).date())
     return [
-        {"date": day, "entries": [_told(one, of_another) for one in part]} for day, part in grouped
+        {
+            "date": day,
+            "entries": [
+                _folded(list(run), of_another, of) for _, run in groupby(part, key=_likeness)
+            ],
+        }
+        for day, part in grouped
     ]
 
 
-def _told(entry: UseEntry, of_another: bool) -> dict[str, Any]:
+def _likeness(entry: UseEntry) -> UseEntry:
+    """Return what entries that are told as one have in common: all but when, and what follows."""
+    use = replace(entry.use, correlation="", grant_id=None)
+    return replace(entry, id="", position=0, at=_NEVER, commitment=b"", use=use)
+
+
+def _folded(run: list[UseEntry], of_another: bool, of: str) -> dict[str, Any]:
+    told = one(run[0], of_another=of_another, of=of)
+    if len(run) > 1:
+        told["times"] = [{"time": each.at, "href": _href(each, of)} for each in run]
+    return told
+
+
+def _href(entry: UseEntry, of: str) -> str:
+    return f"/me/uses/{entry.position}" + (f"?of={of}" if of else "")
+
+
+def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str, Any]:
+    """Return one entry in plain words."""
     use, language = entry.use, flask.g.language
     basis = LEGAL_BASES.get(use.legal_basis)
     refused = use.outcome is Outcome.REFUSED
@@ -138,12 +174,14 @@ def _told(entry: UseEntry, of_another: bool) -> dict[str, Any]:
     other_party = _other(use.other_party or "") if named else None
     return {
         "id": entry.id,
+        "href": _href(entry, of),
         "time": entry.at,
         "agency": agency(use.client_id),
         "action": translate(action),
         "attributes": attributes,
         "purpose": purpose_title(use.purpose),
         "basis": basis.title[language] if basis else use.legal_basis,
+        "law": basis.law[language] if basis else "",
         "acting_for": None if is_represented else other_party,
         "represented_by": other_party if is_represented else None,
         "officer": officer(use.other_party or "") if is_staff else None,

@@ -136,7 +136,19 @@ def test_own_pages_are_accessible_when_much_has_happened(
     for name in ("", "uses", "consents", "passkeys", "sessions", "notices", "details"):
         visit.go(f"/me/{name}".rstrip("/"))
         visit.look(f"me-{name or 'overview'}")
+    for path, name in (
+        ("uses?channel=userinfo", "uses-narrowed"),
+        ("uses/2", "use"),
+        ("agencies", "agencies"),
+        ("months", "months"),
+    ):
+        visit.go(f"/me/{path}")
+        visit.look(f"me-{name}")
+    visit.go("/me/agencies")
+    visit.page.locator("main h2 a").first.click()
+    visit.look("me-agency")
 
+    visit.go("/me/details")
     visit.fill(email="không phải thư", website="sen")
     visit.press("details-save")
     visit.look("me-details-wrong")

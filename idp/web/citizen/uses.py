@@ -1,87 +1,329 @@
 """The timeline: every use of the person's data, and of those for whom she may look."""
 
 import re
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import flask
 
-from accounts.attributes import best_value
-from accounts.legal_clock import age, born_between, today
-from accounts.mandates import FOR_PEOPLE, Mandate, MandateType
-from accounts.sessions import BrowserSession
-from idp.web import context, person, timeline
-from idp.web.language import N_, translate
+from accounts.attributes import DICTIONARY
+from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
+from consent.history import LOOKS_BACK, Agency, Month, Wanted
+from consent.purposes import LEGAL_BASES, PURPOSES
+from idp.web import context, drawing, person, records, timeline
+from idp.web.language import N_, TIME_ZONE, translate
+from idp.web.records import Record
 
 blueprint = flask.Blueprint("uses", __name__)
 _PAGE = 50
-_ME = N_("My data")
-_LOOKS = frozenset(
-    {
-        MandateType.LEGAL_REP,
-        MandateType.ORG_HEAD,
-        MandateType.ORG_ADMIN,
-        MandateType.PARENT,
-        MandateType.GUARDIAN,
-    }
-)
-"""Whose mandate lets them see every use of the other's data; members and proxies see their own."""
-_OWN_RECORD_FROM = 14
-"""From this age a child has her own account, and her record is hers alone (Decree 69/2024 Art. 7)."""
+_MONTHS = 12
+_SHOWN_AGENCIES = 5
+_SHOWN_ATTRIBUTES = 12
+_OTHERS = N_("Others")
+_BARS = N_("Uses per month, by agency. The table below holds the same figures.")
+_HEAT = N_("Uses per month of each kind of data. The table below holds the same figures.")
+_AGENCY = N_("Agency")
+_ATTRIBUTE = N_("Data")
+_PURPOSE = N_("Purpose")
+_BASIS = N_("Legal basis")
+_CHANNEL = N_("What happened")
+_OUTCOME = N_("Outcome")
+_RELEASED = N_("Data was given")
+_REFUSED = N_("Refused")
 
 
 @blueprint.get("/me/uses")
 def uses() -> str:
-    """Show a page of the timeline, newest first."""
+    """Show a page of the timeline, newest first, narrowed by what the address says."""
     session = person.required()
-    views = _views(session)
-    wanted = flask.request.args.get("of", "")
-    subject_id = next((v["subject"] for v in views if v["of"] == wanted), session.subject_id)
-    is_own = subject_id == session.subject_id
-    for_person = any(v["subject"] == subject_id and v.get("is_person", False) for v in views)
+    known = records.readable(session)
+    record = records.chosen(known)
+    wanted, stated = _wanted()
     place = flask.request.args.get("before", "")
     before = int(place) if re.fullmatch(r"[0-9]{1,9}", place, re.ASCII) else None
-    entries = context.services().use_log.of_subject(subject_id, before=before, limit=_PAGE + 1)
+    entries = record.history.page(wanted, before=before, limit=_PAGE + 1)
     shown = entries[:_PAGE]
-    base = "/me/uses" if is_own else f"/me/uses?of={wanted}"
-    joint = "?" if is_own else "&"
+    kept = {**({"of": record.of} if record.of else {}), **stated}
+    base = "/me/uses" + (f"?{urlencode(kept)}" if kept else "")
+    joint = "&" if kept else "?"
     return flask.render_template(
         "citizen/uses.html",
         section="uses",
-        days=timeline.by_day(shown, of_another=for_person),
+        days=timeline.by_day(shown, of_another=record.is_of_another, of=record.of),
         older=f"{base}{joint}before={shown[-1].position}" if len(entries) > _PAGE else None,
         now=context.installation().clock(),
         newest=base if before is not None else None,
-        for_organisation=None if is_own else person.name_of(subject_id),
-        for_person=for_person,
+        for_organisation=record.name,
+        for_person=record.is_of_another,
+        record=record,
+        choices=_choices(record, stated),
+        stated=stated,
         views=[
-            {"label": v["label"], "href": v["href"], "current": v["subject"] == subject_id}
-            for v in views
+            {
+                "label": one.label,
+                "href": f"/me/uses?of={one.of}" if one.of else "/me/uses",
+                "current": one is record,
+            }
+            for one in known
         ],
     )
 
 
-def _views(session: BrowserSession) -> list[dict[str, Any]]:
-    own = {"of": "", "subject": session.subject_id, "label": translate(_ME), "href": "/me/uses"}
-    represented: list[dict[str, Any]] = [
+@blueprint.get("/me/uses/<int(max=999999999):position>")
+def use(position: int) -> str:
+    """Show one use with all that is known of it, and what can be done about it."""
+    session = person.required()
+    record = records.chosen(records.readable(session))
+    entry = record.history.entry(position)
+    if entry is None:
+        flask.abort(404)
+    return flask.render_template(
+        "citizen/use.html",
+        section="uses",
+        use=timeline.one(entry, of_another=record.is_of_another, of=record.of),
+        entry=entry,
+        consent=_consent_of(entry, session.subject_id),
+        record=record,
+        by_provider=entry.use.client_id == PROVIDER,
+    )
+
+
+@blueprint.get("/me/months")
+def months() -> str:
+    """Show the last twelve months as charts, each with its table."""
+    session = person.required()
+    known = records.readable(session)
+    record = records.chosen(known)
+    columns = _last_months(context.installation().clock())
+    first = datetime(*columns[-1], 1, tzinfo=TIME_ZONE).astimezone(UTC)
+    told = record.history.months(first, TIME_ZONE)
+    by_agency = _series(
+        {timeline.agency(name): counts for name, counts in told.by_agency.items()},
+        columns,
+        _SHOWN_AGENCIES,
+    )
+    language = flask.g.language
+    by_attribute = _series(
         {
-            "of": mandate.id,
-            "subject": mandate.principal_id,
-            "label": person.name_of(mandate.principal_id),
-            "is_person": mandate.type in FOR_PEOPLE,
-            "href": f"/me/uses?of={mandate.id}",
-        }
-        for mandate in context.services().mandates.held_by(session.subject_id)
-        if _may_look(mandate)
-    ]
-    return [own, *represented]
+            row.label[language]: told.by_attribute[claim]
+            for claim, row in DICTIONARY.items()
+            if claim in told.by_attribute
+        },
+        columns,
+        _SHOWN_ATTRIBUTES,
+    )
+    labels = [f"{month}/{str(year)[2:]}" for year, month in columns]
+    return flask.render_template(
+        "citizen/months.html",
+        section="uses",
+        record=record,
+        columns=labels,
+        by_agency=by_agency,
+        by_attribute=by_attribute,
+        bars=drawing.bars(labels, by_agency, title=translate(_BARS)) if by_agency else None,
+        heat=drawing.heat(labels, by_attribute, title=translate(_HEAT)) if by_attribute else None,
+        looks_back=None if told.is_whole else LOOKS_BACK,
+    )
 
 
-def _may_look(mandate: Mandate) -> bool:
-    if mandate.type is not MandateType.PARENT:
-        return mandate.type in _LOOKS
-    held = context.services().held.of_subject(mandate.principal_id)
+def _wanted() -> tuple[Wanted, dict[str, str]]:
+    """Return what the address narrows to, and the same as the address says it; what makes no sense is
+    left out, so that an old or mistyped address shows more and not nothing.
+    """
+    arguments = flask.request.args
+    stated = {
+        "agency": arguments.get("agency", "")[:255],
+        "purpose": _known(arguments.get("purpose", ""), PURPOSES),
+        "basis": _known(arguments.get("basis", ""), LEGAL_BASES),
+        "channel": _known(arguments.get("channel", ""), {one.value for one in Channel}),
+        "attribute": _known(arguments.get("attribute", ""), DICTIONARY),
+        "outcome": _known(arguments.get("outcome", ""), {one.value for one in Outcome}),
+        "since": _day(arguments.get("since", "")),
+        "until": _day(arguments.get("until", "")),
+    }
+    stated = {name: value for name, value in stated.items() if value}
+    return Wanted(
+        agency=stated.get("agency", ""),
+        purpose=stated.get("purpose", ""),
+        basis=stated.get("basis", ""),
+        channel=Channel(stated["channel"]) if "channel" in stated else None,
+        attribute=stated.get("attribute", ""),
+        outcome=Outcome(stated["outcome"]) if "outcome" in stated else None,
+        since=_midnight(stated["since"]) if "since" in stated else None,
+        until=_midnight(stated["until"], days=1) if "until" in stated else None,
+    ), stated
+
+
+def _known(text: str, among: Any) -> str:
+    return text if text in among else ""
+
+
+def _day(text: str) -> str:
     try:
-        _first, last = born_between(str(best_value(held, "birthdate")))
+        day = date.fromisoformat(text)
     except ValueError:
-        return False
-    return age(last, today(context.installation().clock())) < _OWN_RECORD_FROM
+        return ""
+    # Beyond these no use can lie, and arithmetic stays within what a date can be.
+    return day.isoformat() if 2000 <= day.year <= 2200 else ""
+
+
+def _midnight(day: str, days: int = 0) -> datetime:
+    begin = date.fromisoformat(day) + timedelta(days=days)
+    return datetime.combine(begin, time(), TIME_ZONE).astimezone(UTC)
+
+
+def _choices(record: Record, stated: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the lists of the form that narrows: what occurs in this record, by plain names."""
+    language = flask.g.language
+    found = record.history.agencies()
+    agencies = {one.client_id: timeline.agency(one.client_id) for one in found}
+    claims = {claim for one in found for claim in one.attributes}
+    lists: list[tuple[str, str, dict[str, str]]] = [
+        ("agency", translate(_AGENCY), agencies),
+        (
+            "attribute",
+            translate(_ATTRIBUTE),
+            {claim: row.label[language] for claim, row in DICTIONARY.items() if claim in claims},
+        ),
+        (
+            "purpose",
+            translate(_PURPOSE),
+            {code: one.title[language] for code, one in PURPOSES.items()},
+        ),
+        (
+            "basis",
+            translate(_BASIS),
+            {code: one.title[language] for code, one in LEGAL_BASES.items()},
+        ),
+        ("channel", translate(_CHANNEL), timeline.channels()),
+        (
+            "outcome",
+            translate(_OUTCOME),
+            {
+                Outcome.RELEASED.value: translate(_RELEASED),
+                Outcome.REFUSED.value: translate(_REFUSED),
+            },
+        ),
+    ]
+    return [
+        {"name": name, "label": label, "options": options, "chosen": stated.get(name, "")}
+        for name, label, options in lists
+        if options
+    ]
+
+
+def _consent_of(entry: UseEntry, subject_id: str) -> str | None:
+    """Return the consent it rested on, where the reader is party to it."""
+    if entry.use.consent_id is None:
+        return None
+    mine = context.services().consents.of_subject(subject_id)
+    return next((one.id for one in mine if one.id == entry.use.consent_id), None)
+
+
+def _last_months(now: datetime) -> list[Month]:
+    here = now.astimezone(TIME_ZONE)
+    last = here.year * 12 + here.month - 1
+    # Newest first, as the timeline: on a phone the beginning of a chart is what one sees.
+    return [(n // 12, n % 12 + 1) for n in range(last, last - _MONTHS, -1)]
+
+
+def _series(counted: dict[str, Any], columns: list[Month], most: int) -> list[drawing.Series]:
+    """Return a row of figures for each name, the greatest first; the rest is one row."""
+    rows = [
+        drawing.Series(name, tuple(counts[column] for column in columns))
+        for name, counts in counted.items()
+    ]
+    rows.sort(key=lambda row: (-row.total, row.name))
+    if len(rows) > most:
+        rest = tuple(sum(row.figures[n] for row in rows[most - 1 :]) for n in range(len(columns)))
+        rows = [*rows[: most - 1], drawing.Series(translate(_OTHERS), rest)]
+    return rows
+
+
+@blueprint.get("/me/agencies")
+def agencies() -> str:
+    """List the agencies that used data, who did last first."""
+    session = person.required()
+    record = records.chosen(records.readable(session))
+    return flask.render_template(
+        "citizen/agencies.html",
+        section="uses",
+        record=record,
+        agencies=[_agency(one, record) for one in record.history.agencies()],
+    )
+
+
+@blueprint.get("/me/agency")
+def agency() -> str:
+    """Show one agency: what it may see, what it did see, since when, and what can be done."""
+    session = person.required()
+    record = records.chosen(records.readable(session))
+    client_id = flask.request.args.get("id", "")
+    services = context.services()
+    now = services.installation.clock()
+    given = [
+        one
+        for one in services.consents.of_subject(session.subject_id)
+        if one.client_id == client_id
+        and one.is_in_force(now)
+        and (one.acting_for or session.subject_id) == record.subject_id
+    ]
+    used = next((one for one in record.history.agencies() if one.client_id == client_id), None)
+    if used is None and not given:
+        flask.abort(404)
+    first = record.history.first_of(client_id)
+    columns = _last_months(now)
+    begin = datetime(*columns[-1], 1, tzinfo=TIME_ZONE).astimezone(UTC)
+    told = record.history.months(begin, TIME_ZONE, client_id)
+    labels = [f"{month}/{str(year)[2:]}" for year, month in columns]
+    series = _series(
+        {timeline.agency(name): counts for name, counts in told.by_agency.items()}, columns, 1
+    )
+    language = flask.g.language
+    return flask.render_template(
+        "citizen/agency.html",
+        section="uses",
+        record=record,
+        name=timeline.agency(client_id),
+        client_id=client_id,
+        first=first.at if first else None,
+        used=_agency(used, record) if used else None,
+        seen=[
+            {
+                "label": row.label[language],
+                "last": used.last_of[claim],
+                "uses": used.attributes[claim],
+            }
+            for claim, row in DICTIONARY.items()
+            if used is not None and claim in used.attributes
+        ],
+        may_see=[
+            {
+                "id": one.id,
+                "purpose": timeline.purpose_title(one.purpose),
+                "attributes": timeline.labels(one.attributes),
+                "until": one.valid_until,
+                "offline": one.offline,
+            }
+            for one in given
+        ],
+        columns=labels,
+        series=series,
+        bars=drawing.bars(labels, series, title=translate(_BARS)) if series else None,
+        by_provider=client_id == PROVIDER,
+    )
+
+
+def _agency(one: Agency, record: Record) -> dict[str, Any]:
+    asked = {"id": one.client_id, **({"of": record.of} if record.of else {})}
+    narrowed = {"agency": one.client_id, **({"of": record.of} if record.of else {})}
+    return {
+        "name": timeline.agency(one.client_id),
+        "uses": one.uses,
+        "refused": one.refused,
+        "last": one.last,
+        "attributes": timeline.labels(one.attributes),
+        "href": f"/me/agency?{urlencode(asked)}",
+        "uses_href": f"/me/uses?{urlencode(narrowed)}",
+    }

@@ -1,0 +1,170 @@
+"""Reading the log of uses as people do: narrowed, one by one, month by month, agency by agency.
+
+It only reads. What concerns a whole record looks at the latest uses only, so that a page of somebody
+with a very long record costs no more than another's.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, select
+
+from consent.data_use import Channel, Outcome, UseEntry, data_use, entry_of, subject_chain
+
+LOOKS_BACK = 20_000
+"""So many of the latest uses are looked at for what is said of a whole record."""
+Month = tuple[int, int]
+"""Year and month."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which uses are looked for; what is empty does not narrow. ``until`` is the first moment after."""
+
+    agency: str = ""
+    purpose: str = ""
+    basis: str = ""
+    channel: Channel | None = None
+    attribute: str = ""
+    outcome: Outcome | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The conditions on rows of ``data_use``."""
+        columns = data_use.c
+        found = [
+            columns.client_id == self.agency if self.agency else None,
+            columns.purpose == self.purpose if self.purpose else None,
+            columns.legal_basis == self.basis if self.basis else None,
+            columns.channel == self.channel.value if self.channel else None,
+            columns.outcome == self.outcome.value if self.outcome else None,
+            # The names are quoted in the column, so no name is found inside another.
+            columns.attributes.contains(f'"{self.attribute}"', autoescape=True)
+            if self.attribute
+            else None,
+            columns.at >= self.since if self.since else None,
+            columns.at < self.until if self.until else None,
+        ]
+        return [condition for condition in found if condition is not None]
+
+
+@dataclass
+class Agency:
+    """What one agency did lately: how often it used which attributes, and when first and last."""
+
+    client_id: str
+    first: datetime
+    last: datetime
+    uses: int = 0
+    refused: int = 0
+    attributes: Counter[str] = field(default_factory=Counter)
+    last_of: dict[str, datetime] = field(default_factory=dict)
+
+
+@dataclass
+class Months:
+    """Uses and attributes month by month, of the latest ``LOOKS_BACK`` at most."""
+
+    by_agency: dict[str, Counter[Month]] = field(default_factory=dict)
+    by_attribute: dict[str, Counter[Month]] = field(default_factory=dict)
+    is_whole: bool = True
+
+
+class History:
+    """One subject's record of uses."""
+
+    def __init__(self, db: Connection, subject_id: str) -> None:
+        self._db = db
+        self._subject_id = subject_id
+
+    def page(self, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> list[UseEntry]:
+        """Return entries newest first; ``before`` is the position to continue below."""
+        place = () if before is None else (data_use.c.position < before,)
+        rows = self._db.execute(
+            select(data_use)
+            .where(data_use.c.subject_id == self._subject_id, *wanted.conditions, *place)
+            .order_by(data_use.c.position.desc())
+            .limit(limit)
+        )
+        return [entry_of(row) for row in rows]
+
+    def entry(self, position: int) -> UseEntry | None:
+        """Return the entry at a place of the chain."""
+        row = self._db.execute(
+            select(data_use).where(
+                data_use.c.subject_id == self._subject_id, data_use.c.position == position
+            )
+        ).first()
+        return None if row is None else entry_of(row)
+
+    def first_of(self, client_id: str) -> UseEntry | None:
+        """Return the oldest use by an agency that is still kept."""
+        row = self._db.execute(
+            select(data_use)
+            .where(data_use.c.subject_id == self._subject_id, data_use.c.client_id == client_id)
+            .order_by(data_use.c.position)
+            .limit(1)
+        ).first()
+        return None if row is None else entry_of(row)
+
+    def agencies(self) -> list[Agency]:
+        """Return the agencies of the latest uses, who used data last first."""
+        found: dict[str, Agency] = {}
+        for row in self._latest():
+            one = found.setdefault(row.client_id, Agency(row.client_id, row.at, row.at))
+            one.first = row.at
+            if row.outcome == Outcome.REFUSED.value:
+                one.refused += 1
+                continue
+            one.uses += 1
+            for name in orjson.loads(row.attributes):
+                one.attributes[name] += 1
+                one.last_of.setdefault(name, row.at)
+        return list(found.values())
+
+    def months(self, since: datetime, zone: tzinfo, agency: str = "") -> Months:
+        """Count released uses of personal data since a moment, by month of the time zone."""
+        told = Months()
+        looked_at = 0
+        for row in self._latest():
+            looked_at += 1
+            if row.at < since:
+                return told
+            if not row.personal or row.outcome != Outcome.RELEASED.value:
+                continue
+            if agency and row.client_id != agency:
+                continue
+            local = row.at.astimezone(zone)
+            month = local.year, local.month
+            told.by_agency.setdefault(row.client_id, Counter())[month] += 1
+            for name in orjson.loads(row.attributes):
+                if name != "sub":
+                    told.by_attribute.setdefault(name, Counter())[month] += 1
+        told.is_whole = looked_at < LOOKS_BACK
+        return told
+
+    def _latest(self) -> Iterator[Any]:
+        columns = data_use.c
+        length = select(subject_chain.c.length).where(
+            subject_chain.c.subject_id == self._subject_id
+        )
+        yield from self._db.execute(
+            select(
+                columns.client_id,
+                columns.at,
+                columns.attributes,
+                columns.outcome,
+                columns.personal,
+            )
+            .where(
+                columns.subject_id == self._subject_id,
+                columns.position > length.scalar_subquery() - LOOKS_BACK,
+            )
+            .order_by(columns.position.desc())
+        )

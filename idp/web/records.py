@@ -1,0 +1,85 @@
+"""Whose record of uses somebody reads: her own, or that of one for whom she may look."""
+
+from dataclasses import dataclass
+
+import flask
+
+from accounts.attributes import best_value
+from accounts.legal_clock import age, born_between, today
+from accounts.mandates import FOR_PEOPLE, Mandate, MandateType
+from accounts.sessions import BrowserSession
+from consent.history import History
+from idp.web import context, person
+from idp.web.language import N_, translate
+
+_ME = N_("My data")
+_LOOKS = frozenset(
+    {
+        MandateType.LEGAL_REP,
+        MandateType.ORG_HEAD,
+        MandateType.ORG_ADMIN,
+        MandateType.PARENT,
+        MandateType.GUARDIAN,
+    }
+)
+"""Whose mandate lets them see every use of the other's data; members and proxies see their own."""
+_OWN_RECORD_FROM = 14
+"""From this age a child has her own account, and her record is hers alone (Decree 69/2024 Art. 7)."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One subject's record. ``of`` is the mandate by which another looks, empty for one's own."""
+
+    subject_id: str
+    of: str
+    label: str
+    is_person: bool
+
+    @property
+    def history(self) -> History:
+        """The record's uses."""
+        return History(context.services().db, self.subject_id)
+
+    @property
+    def name(self) -> str | None:
+        """The name of whose record it is, if it is not one's own."""
+        return person.name_of(self.subject_id) if self.of else None
+
+    @property
+    def is_of_another(self) -> bool:
+        """True when it is another person's, not an organisation's."""
+        return bool(self.of) and self.is_person
+
+
+def readable(session: BrowserSession) -> list[Record]:
+    """Return the records that she may read, her own first."""
+    own = Record(session.subject_id, "", translate(_ME), is_person=True)
+    represented = [
+        Record(
+            mandate.principal_id,
+            mandate.id,
+            person.name_of(mandate.principal_id),
+            mandate.type in FOR_PEOPLE,
+        )
+        for mandate in context.services().mandates.held_by(session.subject_id)
+        if _may_look(mandate)
+    ]
+    return [own, *represented]
+
+
+def chosen(records: list[Record]) -> Record:
+    """Return the record that the address names by ``of``; without it, or with another's, her own."""
+    wanted = flask.request.args.get("of", "")
+    return next((one for one in records if one.of == wanted), records[0])
+
+
+def _may_look(mandate: Mandate) -> bool:
+    if mandate.type is not MandateType.PARENT:
+        return mandate.type in _LOOKS
+    held = context.services().held.of_subject(mandate.principal_id)
+    try:
+        _first, last = born_between(str(best_value(held, "birthdate")))
+    except ValueError:
+        return False
+    return age(last, today(context.installation().clock())) < _OWN_RECORD_FROM
