@@ -46,6 +46,7 @@ from accounts.statements import (
 )
 from accounts.vault import Vault, sealed_as
 from consent.ledger import chain, commitment
+from consent.ledger.canonical import canonical
 
 SCHEMA_VERSION = 1
 _SUMMARY_PAGE = 500
@@ -428,7 +429,7 @@ class UseLog:
             if key is None or row.position != position:
                 return False
             content = _content(entry.id, entry.position, entry.at, entry.use)
-            bound = commitment.commit(content, commitment.salt(key, entry.id))
+            bound = commitment.commit(canonical(content), commitment.salt(key, entry.id))
             if bound != row.commitment:
                 return False
             head = chain.advance(head, bound)
@@ -577,7 +578,7 @@ def _values(entry_id: str, position: int, at: datetime, use: Use, key: bytes) ->
         "other_party": use.other_party,
         "correlation": use.correlation,
         "personal": any(name != "sub" for name in use.attributes) and use.client_id != PROVIDER,
-        "commitment": commitment.commit(content, commitment.salt(key, entry_id)),
+        "commitment": commitment.commit(canonical(content), commitment.salt(key, entry_id)),
     }
 
 
