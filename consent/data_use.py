@@ -18,6 +18,7 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
+    Index,
     Insert,
     Integer,
     LargeBinary,
@@ -132,9 +133,11 @@ data_use = Table(
     # Not part of the entry: lets the one-sentence summary skip mere sign-ins.
     Column("personal", Boolean, nullable=False),
     Column("commitment", LargeBinary, nullable=False),
-    # The only index: an entry is found by its place in the chain, and two can't have the same.
+    # The only tree: an entry is found by its place in the chain, and two can't have the same.
     PrimaryKeyConstraint("subject_id", "position"),
 )
+# For the sequencer's look at what is new. It tells blocks by their times and is not written for a row.
+Index("ix_data_use_at", data_use.c.at, postgresql_using="brin").ddl_if(dialect="postgresql")
 
 
 @dataclass(frozen=True)
