@@ -18,6 +18,7 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
+    Index,
     Insert,
     Integer,
     LargeBinary,
@@ -46,6 +47,7 @@ from accounts.statements import (
 )
 from accounts.vault import Vault, sealed_as
 from consent.ledger import chain, commitment
+from consent.ledger.canonical import canonical
 
 SCHEMA_VERSION = 1
 _SUMMARY_PAGE = 500
@@ -131,9 +133,11 @@ data_use = Table(
     # Not part of the entry: lets the one-sentence summary skip mere sign-ins.
     Column("personal", Boolean, nullable=False),
     Column("commitment", LargeBinary, nullable=False),
-    # The only index: an entry is found by its place in the chain, and two can't have the same.
+    # The only tree: an entry is found by its place in the chain, and two can't have the same.
     PrimaryKeyConstraint("subject_id", "position"),
 )
+# For the sequencer's look at what is new. It tells blocks by their times and is not written for a row.
+Index("ix_data_use_at", data_use.c.at, postgresql_using="brin").ddl_if(dialect="postgresql")
 
 
 @dataclass(frozen=True)
@@ -429,7 +433,7 @@ class UseLog:
             if key is None or row.position != position:
                 return False
             content = _content(entry.id, entry.position, entry.at, entry.use)
-            bound = commitment.commit(content, commitment.salt(key, entry.id))
+            bound = commitment.commit(canonical(content), commitment.salt(key, entry.id))
             if bound != row.commitment:
                 return False
             head = chain.advance(head, bound)
@@ -578,7 +582,7 @@ def _values(entry_id: str, position: int, at: datetime, use: Use, key: bytes) ->
         "other_party": use.other_party,
         "correlation": use.correlation,
         "personal": any(name != "sub" for name in use.attributes) and use.client_id != PROVIDER,
-        "commitment": commitment.commit(content, commitment.salt(key, entry_id)),
+        "commitment": commitment.commit(canonical(content), commitment.salt(key, entry_id)),
     }
 
 

@@ -34,6 +34,7 @@ from idp.audit import configure_logging
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
 from idp.keys import ALGORITHMS
+from idp.ledger_commands import ledger, verify
 from idp.oidc.relying_parties import SECRET_METHODS, RegistrationError
 from idp.register_commands import registers
 from idp.seed import SeedError, read_seed
@@ -68,6 +69,8 @@ def main() -> None:
 
 
 main.add_command(registers)
+main.add_command(ledger)
+main.add_command(verify)
 
 
 @main.command()

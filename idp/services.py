@@ -40,6 +40,7 @@ from idp.database import connect, for_reading
 from idp.desk import Desk
 from idp.keys import KeyRing, SigningKeys
 from idp.limits import Limits
+from idp.log_keys import LogKeys
 from idp.login.authorization import Authorization
 from idp.login.interaction import Interactions
 from idp.login.sign_in import SignInDesk
@@ -136,6 +137,7 @@ def prepare_keys(installation: Installation) -> None:
         services = installation.services(db)
         services.signing_keys.ensure()
         services.signing_keys.all()
+        services.log_keys.ensure()
 
 
 def _registers(settings: Settings, clock: Clock, chance: Chance) -> Mapping[Source, RemoteRegister]:
@@ -367,6 +369,12 @@ class Services:
         """Stored signing keys."""
         i = self.installation
         return SigningKeys(self.db, i.clock, i.vault)
+
+    @lazily
+    def log_keys(self) -> LogKeys:
+        """The keys of the published logs."""
+        i = self.installation
+        return LogKeys(self.db, i.clock, i.chance, i.vault)
 
     @lazily
     def interactions(self) -> Interactions:

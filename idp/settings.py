@@ -22,6 +22,7 @@ from connectors.messages import MailServer, is_address
 from connectors.outbound import is_loopback
 from connectors.registry import SERVICES
 from connectors.xroad import is_subsystem
+from consent.ledger.policy import Policy, PolicyError
 
 PREFIX = "SEN_"
 
@@ -97,6 +98,8 @@ class Settings:
     texts_url: str | None = None
     """The gateway for notices by text message."""
     texts_token: str = field(default="", repr=False)
+    ledger_policy: Policy | None = None
+    """Who cosigns the published logs, and how many it takes; without one nobody does."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retention: Retention = field(default_factory=Retention)
 
@@ -134,6 +137,7 @@ _KNOWN = {
     "TEXTS_TOKEN_FILE": "texts_token_file",
     "KEEP_USES_YEARS": "keep_uses_years",
     "KEEP_REFUSED_DAYS": "keep_refused_days",
+    "LEDGER_POLICY": "ledger_policy",
     "CONFIG": "config",
 }
 DEFAULT_ISSUER = "http://localhost:8000"
@@ -166,6 +170,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         mail=_mail(values),
         texts_url=_texts_url(values),
         texts_token=_credential("TEXTS_TOKEN_FILE", values.get("texts_token_file")),
+        ledger_policy=_ledger_policy(values.get("ledger_policy")),
         retention=Retention(
             _count(values, "keep_uses_years", 5, most=100, least=5),
             timedelta(days=_count(values, "keep_refused_days", 730, most=9999, least=30)),
@@ -354,6 +359,28 @@ def _mail(values: Mapping[str, str]) -> MailServer | None:
         password=_credential("SMTP_PASSWORD_FILE", values.get("smtp_password_file")),
         extra_ca_file=_existing("EXTRA_CA_FILE", values.get("extra_ca_file")),
     )
+
+
+def _ledger_policy(path: str | None) -> Policy | None:
+    file = _existing("LEDGER_POLICY", path)
+    if file is None:
+        return None
+    try:
+        policy = Policy.parse(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, PolicyError) as error:
+        raise SettingsError(f"SEN_LEDGER_POLICY: {file} is no policy ({error})") from error
+    if policy.logs:
+        raise SettingsError(
+            "SEN_LEDGER_POLICY must name no log: the logs' keys are this server's own"
+        )
+    for one in policy.cosigners.values():
+        parts = urlsplit(one.url)
+        is_plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        if not parts.hostname or parts.username or not (parts.scheme == "https" or is_plain):
+            raise SettingsError(
+                f"SEN_LEDGER_POLICY: {one.name} needs an https address (http on localhost only)"
+            )
+    return policy
 
 
 def _texts_url(values: Mapping[str, str]) -> str | None:

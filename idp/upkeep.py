@@ -1,12 +1,12 @@
 """Upkeep in the background: what expired is removed, the registers' news is followed, and registers
-that owe an answer are asked again, and notices are delivered.
+that owe an answer are asked again, notices are delivered, and the published logs are kept.
 """
 
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from idp import audit, changes, data_rotation, delivery, register_checks, retention
+from idp import audit, changes, data_rotation, delivery, ledger, register_checks, retention
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
 
@@ -46,7 +46,8 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
     Without registers there is nobody to follow or to ask.
     """
     kinds: list[tuple[str, timedelta, Callable[[Installation], object]]] = [
-        ("purge", INTERVAL, purge)
+        ("purge", INTERVAL, purge),
+        ("ledger", ledger.INTERVAL, ledger.Keeper()),
     ]
     if installation.messengers:
         kinds.append(("notices", delivery.INTERVAL, delivery.deliver))

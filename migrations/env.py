@@ -20,9 +20,11 @@ import accounts.subject
 import accounts.unlocking  # noqa: F401
 import connectors.cursor  # noqa: F401
 import consent.data_use
-import consent.decisions  # noqa: F401
+import consent.decisions
+import consent.log_state  # noqa: F401
 import idp.keys
 import idp.limits
+import idp.log_keys
 import idp.login.interaction
 import idp.oidc.client_auth
 import idp.oidc.grants

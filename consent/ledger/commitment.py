@@ -2,19 +2,8 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
-from typing import Any
-
-import orjson
 
 _TAG = b"sen-id/use-entry/v1\x00"
-
-
-def canonical(entry: Mapping[str, Any]) -> bytes:
-    """Return the entry's one spelling: compact JSON, sorted ASCII keys (RFC 8785's result for
-    entries of strings, integers, lists and null).
-    """
-    return orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
 
 
 def salt(key: bytes, entry_id: str) -> bytes:
@@ -24,6 +13,6 @@ def salt(key: bytes, entry_id: str) -> bytes:
     return hmac.digest(key, entry_id.encode(), "sha256")
 
 
-def commit(entry: Mapping[str, Any], entry_salt: bytes) -> bytes:
-    """Return SHA-256 over tag, salt and canonical entry."""
-    return hashlib.sha256(_TAG + entry_salt + canonical(entry)).digest()
+def commit(entry: bytes, entry_salt: bytes) -> bytes:
+    """Return SHA-256 over tag, salt and the entry in its canonical spelling."""
+    return hashlib.sha256(_TAG + entry_salt + entry).digest()

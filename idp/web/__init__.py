@@ -21,7 +21,7 @@ from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
 from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import queue as desk_queue
-from idp.web.protocol import attributes, authorize, discovery, logout, tokens
+from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens
 from idp.web.sign_in import (
     acting_for,
     activation,
@@ -42,6 +42,8 @@ def register(app: flask.Flask) -> None:
         discovery.blueprint,
         attributes.blueprint,
         logout.blueprint,
+        # For everybody who checks the logs.
+        ledger.blueprint,
         # For a person who signs in.
         front.blueprint,
         password.blueprint,

@@ -28,6 +28,8 @@ NOT_SEALED = {
     "chip_request.code_mac", "chip_request.nonce",
     "consent.asked", "consent.notice_hash", "data_key.sealed", "data_use.commitment",
     "failure.key", "identifier.blind_index", "interaction.browser", "interaction.id_hash",
+    "ledger_head.head", "ledger_head.idx", "ledger_log.root", "ledger_piece.data",
+    "ledger_policy.digest", "ledger_tile.data",
     "notice.hash", "passkey.credential_id", "passkey.public_key", "passkey.user_handle",
     "spent_assertion.key", "subject_chain.head", "subject_chain.removed_head",
 }  # fmt: skip

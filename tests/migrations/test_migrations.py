@@ -1,5 +1,8 @@
 """The migrations make exactly the schema that the program declares."""
 
+from functools import partial
+from typing import Any
+
 import alembic.command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -26,10 +29,17 @@ def test_the_schema_is_the_one_the_models_declare(empty_database_url: str) -> No
     try:
         upgrade(engine)
         with engine.connect() as db:
-            context = MigrationContext.configure(db, opts={"compare_type": True})
+            opts = {"compare_type": True, "include_object": partial(_is_for, engine.name)}
+            context = MigrationContext.configure(db, opts=opts)
             assert compare_metadata(context, metadata) == []
     finally:
         engine.dispose()
+
+
+def _is_for(dialect: str, found: Any, _name: str, _kind: str, _old: bool, _other: Any) -> bool:
+    """Leave out what is declared for another kind of database."""
+    condition = getattr(found, "_ddl_if", None)
+    return condition is None or condition.dialect == dialect
 
 
 def test_upgrading_again_changes_nothing(database_url: str) -> None:

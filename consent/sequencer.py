@@ -1,0 +1,358 @@
+"""The sequencer: takes committed uses into the published logs, and is the only one to write those.
+
+An epoch is one transaction: the entries' leaves, the heads, the map, a leaf of the root log and the
+signed checkpoints, or nothing of it. It succeeds only on top of the epoch it was computed on, so two
+sequencers at once, or one killed at any moment, can neither lose an entry nor take one twice.
+
+Releases write nothing for it. New rows are found by their place (SQLite, whose one writer makes
+places come in the order of commits) or by their time (PostgreSQL, looking back further than the oldest
+transaction that is still open); a sweep compares every chain's length with what was taken.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, literal_column, select, text
+from sqlalchemy.exc import OperationalError
+
+from accounts.schema import Clock
+from consent.data_use import data_use, subject_chain
+from consent.ledger import chain, head_map, tiles
+from consent.ledger.checkpoint import Checkpoint
+from consent.ledger.epoch import POLICY_LOG, ROOT_LOG, Epoch, Heads, hash_of_all
+from consent.ledger.note import Signer, signed
+from consent.ledger.tree import leaf_hash
+from consent.log_state import STREAM, Head, Log, LogState, State, ledger_head
+
+BATCH = 10_000
+SKEW = timedelta(seconds=10)
+"""So far apart the clocks of an installation's servers may be."""
+SWEEP_EVERY = timedelta(seconds=60)
+
+_use = data_use.c
+_columns = (_use.subject_id, _use.position, _use.at, _use.commitment)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round came to. ``broken`` are subjects whose committed uses are not there any more, or
+    were changed before they were taken; ``is_full`` says that more is waiting.
+    """
+
+    entries: int = 0
+    epoch: int | None = None
+    broken: frozenset[str] = frozenset()
+    is_full: bool = False
+    oldest: datetime | None = None
+
+
+@dataclass
+class _Batch:
+    """What an epoch takes."""
+
+    leaves: dict[str, list[bytes]] = field(default_factory=dict)
+    stream: dict[str, list[bytes]] = field(default_factory=dict)
+    heads: dict[str, Head] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    entries: int = 0
+    oldest: datetime | None = None
+
+    def add(self, log: str, leaf: bytes, whose: bytes = b"") -> None:
+        self.leaves.setdefault(log, []).append(leaf)
+        if whose:
+            self.stream.setdefault(log, []).append(whose)
+
+
+class Sequencer:
+    """Makes epochs. ``name`` is what the origins of all logs begin with, ``index_of`` gives a subject's
+    index in the head map; the signers' names are replaced by each log's origin.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        reader: Engine,
+        clock: Clock,
+        name: str,
+        signers: Sequence[Signer],
+        index_of: Callable[[str], bytes],
+        *,
+        shards: int = 1,
+    ) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._clock = clock
+        self._name = name
+        self._signers = signers
+        self._index_of = index_of
+        self._shards = shards
+        self._swept_at: datetime | None = None
+
+    def run_once(self, policies: Mapping[str, bytes] | None = None) -> Round:
+        """Take what is committed and not yet taken, and what ``policies`` (texts by their subjects)
+        say anew, into one epoch. Nothing new makes no epoch.
+        """
+        now = self._clock()
+        sweep = self._swept_at is None or now - self._swept_at >= SWEEP_EVERY
+        if sweep:
+            self._swept_at = now
+            self._summarise()
+        with self._reader.begin() as db:
+            state = LogState(db)
+            before = state.state()
+            rows, after = self._new_rows(db, before, now)
+            is_full = len(rows) >= BATCH
+            batch = self._weigh(db, rows, sweep=sweep)
+            said = self._say(state, policies or {}, batch)
+            if not batch.leaves:
+                return Round(0, None, frozenset(batch.broken), is_full=False)
+            epoch = self._compute(state, before, batch, int(now.timestamp()))
+        after = replace(after, epochs=before.epochs + 1)
+        with self._engine.begin() as db:
+            if not self._write(LogState(db), before, after, batch, epoch, said):
+                db.rollback()
+                return Round(is_full=True)
+        return Round(batch.entries, before.epochs, frozenset(batch.broken), is_full, batch.oldest)
+
+    def _summarise(self) -> None:
+        """Let PostgreSQL note the times of the blocks that were filled since: without, all that came
+        after the last vacuum is read through at each look.
+        """
+        if self._engine.dialect.name != "postgresql":
+            return
+        with suppress(OperationalError), self._engine.begin() as db:
+            # A vacuum under way does the same.
+            db.execute(text("SET LOCAL lock_timeout = '1s'"))
+            db.execute(text("SELECT brin_summarize_new_values('ix_data_use_at')"))
+
+    def _new_rows(self, db: Connection, state: State, now: datetime) -> tuple[list[Any], State]:
+        query = (
+            select(*_columns)
+            .select_from(
+                data_use.outerjoin(ledger_head, ledger_head.c.subject_id == _use.subject_id)
+            )
+            .where(_use.position > func.coalesce(ledger_head.c.length, 0))
+            .limit(BATCH)
+        )
+        if db.dialect.name != "postgresql":
+            place: Any = literal_column("data_use.rowid")
+            found = query.add_columns(place.label("row")).where(place > state.row).order_by(place)
+            rows = list(db.execute(found))
+            return rows, replace(state, row=rows[-1].row if rows else state.row)
+        # What a transaction that is still open has written shows up later, with its own time.
+        open_for = db.execute(text(_OPEN_FOR)).scalar() or 0.0
+        horizon = now - timedelta(seconds=float(open_for)) - SKEW
+        db.execute(text("SET LOCAL enable_seqscan = on"))
+        if state.moment is not None:
+            query = query.where(_use.at >= state.moment)
+        rows = list(db.execute(query.order_by(_use.at, _use.subject_id, _use.position)))
+        # A full batch may end before the horizon.
+        end = rows[-1].at - SKEW if len(rows) >= BATCH else horizon
+        return rows, replace(state, moment=min(end, horizon))
+
+    def _swept(self, db: Connection) -> tuple[set[str], set[str]]:
+        """Return whose chains are longer than what was taken of them, and whose are not the ones that
+        were taken any more.
+        """
+        joined = subject_chain.outerjoin(
+            ledger_head, ledger_head.c.subject_id == subject_chain.c.subject_id
+        )
+        taken = func.coalesce(ledger_head.c.length, 0)
+        is_shorter = subject_chain.c.length < taken
+        differs = (subject_chain.c.length == taken) & (subject_chain.c.head != ledger_head.c.head)
+        longer, broken = (
+            set(
+                db.execute(
+                    select(subject_chain.c.subject_id).select_from(joined).where(found)
+                ).scalars()
+            )
+            for found in (subject_chain.c.length > taken, is_shorter | differs)
+        )
+        return longer, broken
+
+    def _weigh(self, db: Connection, rows: list[Any], *, sweep: bool) -> _Batch:
+        """Take each subject's entries in the order of the chain; leave alone what has gaps."""
+        batch = _Batch()
+        again, broken = self._swept(db) if sweep else (set[str](), set[str]())
+        batch.broken |= broken
+        subjects = {row.subject_id for row in rows} | again
+        known, chains = LogState(db).heads_of(subjects), _chains_of(db, subjects)
+        heads = {one: known.get(one) or self._new_head(one) for one in subjects}
+        again |= {row.subject_id for row in rows if not self._take(batch, heads, chains, row)}
+        for subject_id in sorted(again - batch.broken):
+            # What the rows seen do not begin with is looked for at its place in the chain.
+            for row in _rest_of(db, subject_id, heads[subject_id].length):
+                if not self._take(batch, heads, chains, row):
+                    break
+            if heads[subject_id].length < chains[subject_id].length and batch.entries < BATCH:
+                batch.broken.add(subject_id)
+        return batch
+
+    def _take(
+        self, batch: _Batch, heads: dict[str, Head], chains: dict[str, Any], row: Any
+    ) -> bool:
+        """Take an entry if it is its chain's next; False when something is missing before it."""
+        head, end = heads[row.subject_id], chains.get(row.subject_id)
+        if row.position <= head.length or row.subject_id in batch.broken:
+            return True
+        if row.position != head.length + 1 or end is None or row.position > end.length:
+            return False
+        after = chain.advance(head.head, row.commitment)
+        if row.position == end.length and after != end.head:
+            batch.broken.add(row.subject_id)
+            return True
+        heads[row.subject_id] = batch.heads[row.subject_id] = replace(
+            head, length=row.position, head=after
+        )
+        shard = int.from_bytes(head.index[-4:], "big") % self._shards
+        whose = head.index + row.position.to_bytes(4, "big")
+        batch.add(f"entries/{row.at:%Y-%m}/{shard}", row.commitment, whose)
+        batch.entries += 1
+        batch.oldest = min(batch.oldest or row.at, row.at)
+        return True
+
+    def _new_head(self, subject_id: str) -> Head:
+        index = self._index_of(subject_id)
+        return Head(subject_id, head_map.bucket_of(index), index, 0, chain.EMPTY)
+
+    def _say(
+        self, state: LogState, policies: Mapping[str, bytes], batch: _Batch
+    ) -> dict[str, bytes]:
+        if not policies:
+            return {}
+        known = state.published()
+        digests = {name: sha256(said).digest() for name, said in sorted(policies.items())}
+        new = {name: digest for name, digest in digests.items() if known.get(name) != digest}
+        for name in new:
+            batch.add(POLICY_LOG, policies[name])
+        return new
+
+    def _compute(self, state: LogState, before: State, batch: _Batch, seconds: int) -> "_Epoch":
+        logs = state.logs()
+        made = _Epoch()
+        for name, leaves in sorted(batch.leaves.items()):
+            self._grow(state, made, logs.get(name), name, leaves, seconds)
+            made.append_bytes(state, name, STREAM, logs.get(name), batch.stream.get(name, []))
+        changed = {head.index: head for head in batch.heads.values()}
+        buckets: dict[int, list[Head]] = {head.bucket: [] for head in changed.values()}
+        for head in state.heads_in(buckets):
+            if head.index not in changed:
+                buckets[head.bucket].append(head)
+        for head in changed.values():
+            buckets[head.bucket].append(head)
+        hashes = {
+            bucket: head_map.bucket_hash([h.item for h in sorted(heads, key=lambda h: h.index)])
+            for bucket, heads in buckets.items()
+        }
+        map_root, made.pieces = head_map.update(state.pieces, hashes)
+        everything: Heads = {n: (log.size, log.root) for n, log in logs.items() if n != ROOT_LOG}
+        grown: Heads = {name: (log.size, log.root) for name, log in made.logs.items()}
+        leaf = Epoch(
+            before.epochs, seconds, map_root, grown, hash_of_all({**everything, **grown})
+        ).leaf
+        self._grow(state, made, logs.get(ROOT_LOG), ROOT_LOG, [leaf], seconds)
+        return made
+
+    def _grow(
+        self,
+        state: LogState,
+        made: "_Epoch",
+        log: Log | None,
+        name: str,
+        leaves: list[bytes],
+        seconds: int,
+    ) -> None:
+        size = log.size if log else 0
+        read = state.reading(name)
+        changed, tree = tiles.append(size, [leaf_hash(leaf) for leaf in leaves], read)
+        made.tiles[name] = changed
+        made.append_bytes(state, name, tiles.ENTRIES, log, [tiles.bundle([e]) for e in leaves])
+        made.logs[name] = Log(
+            name,
+            tree.size,
+            tree.root(),
+            self.sign(Checkpoint(f"{self._name}/{name}", tree.size, tree.root()), seconds),
+            log.cosigned if log else None,
+        )
+
+    def sign(self, checkpoint: Checkpoint, seconds: int) -> str:
+        """Return the checkpoint signed with every key of the log."""
+        signers = [signer.named(checkpoint.origin) for signer in self._signers]
+        return signed(checkpoint.text, signers, seconds)
+
+    def _write(
+        self,
+        state: LogState,
+        before: State,
+        after: State,
+        batch: _Batch,
+        epoch: "_Epoch",
+        said: dict[str, bytes],
+    ) -> bool:
+        if not state.advance(before, after):
+            return False
+        for name, changed in epoch.tiles.items():
+            state.save_tiles(name, changed)
+        state.save_pieces(epoch.pieces)
+        state.save_heads(batch.heads.values())
+        state.save_logs(list(epoch.logs.values()))
+        state.save_published(said)
+        return True
+
+
+@dataclass
+class _Epoch:
+    """What an epoch writes."""
+
+    logs: dict[str, Log] = field(default_factory=dict)
+    tiles: dict[str, dict[tuple[int, int], bytes]] = field(default_factory=dict)
+    pieces: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    def append_bytes(
+        self, state: LogState, name: str, level: int, log: Log | None, items: list[bytes]
+    ) -> None:
+        """Append items, 256 to a tile, that are not hashes."""
+        place = log.size if log else 0
+        while items:
+            number, held = divmod(place, tiles.WIDTH)
+            taken, items = items[: tiles.WIDTH - held], items[tiles.WIDTH - held :]
+            begin = state.tile(name, level, number) if held else b""
+            self.tiles[name][level, number] = begin + b"".join(taken)
+            place += len(taken)
+
+
+def waiting(db: Connection) -> int:
+    """Return how many chains have uses that are not in the logs yet."""
+    joined = subject_chain.outerjoin(
+        ledger_head, ledger_head.c.subject_id == subject_chain.c.subject_id
+    )
+    longer = subject_chain.c.length > func.coalesce(ledger_head.c.length, 0)
+    return db.execute(select(func.count()).select_from(joined).where(longer)).scalar_one()
+
+
+def _rest_of(db: Connection, subject_id: str, after: int) -> list[Any]:
+    query = select(*_columns).where(_use.subject_id == subject_id, _use.position > after)
+    return list(db.execute(query.order_by(_use.position).limit(BATCH)))
+
+
+def _chains_of(db: Connection, subject_ids: set[str]) -> dict[str, Any]:
+    """Return the chains' ends, by subject."""
+    columns = (subject_chain.c.subject_id, subject_chain.c.length, subject_chain.c.head)
+    found, rest = {}, sorted(subject_ids)
+    while rest:
+        some, rest = rest[:500], rest[500:]
+        for row in db.execute(select(*columns).where(subject_chain.c.subject_id.in_(some))):
+            found[row.subject_id] = row
+    return found
+
+
+_OPEN_FOR = """
+SELECT EXTRACT(EPOCH FROM now() - min(xact_start))
+FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+  AND (backend_xid IS NOT NULL OR wait_event_type = 'Lock')
+"""

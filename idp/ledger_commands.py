@@ -1,0 +1,138 @@
+"""``sen ledger``, ``sen verify``, and the programs of those who watch: ``sen witness``, ``sen auditor``."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from consent.ledger import verify as verifier
+from consent.ledger.note import Note
+from consent.log_state import LogState
+from consent.rebuild import Findings, rebuild
+from consent.sequencer import waiting
+from idp import ledger as keeping
+from idp.database import connect, for_reading
+from idp.services import Installation
+from idp.settings import SettingsError, read_settings
+
+
+class _Failure(click.ClickException):
+    """One clear sentence on standard error and exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"sen: {self.message}", err=True)
+
+
+@click.group()
+def ledger() -> None:
+    """Look after the published logs of uses."""
+
+
+@ledger.command("run")
+@click.option("--once", is_flag=True, help="Take what there is, and end.")
+def ledger_run(*, once: bool) -> None:
+    """Keep the logs until stopped; a server does this by itself as well, one at a time."""
+    with _installation() as installation:
+        keeper = keeping.Keeper()
+        while True:
+            kept = keeper(installation)
+            if once:
+                break
+            time.sleep(keeping.INTERVAL.total_seconds())
+        if not kept.is_holder:
+            raise _Failure("another process keeps the logs")
+        click.echo(f"{kept.entries} entries taken")
+        for name, reason in (kept.gathered.refused if kept.gathered else {}).items():
+            click.echo(f"{name} did not cosign: {reason}")
+
+
+@ledger.command("status")
+def ledger_status() -> None:
+    """Tell how long the logs are, what waits, and who confirmed them when."""
+    with _installation() as installation:
+        trusted = keeping.policy(installation)
+        with for_reading(installation.engine).begin() as db:
+            state = LogState(db)
+            epochs = state.state().epochs
+            for name, log in sorted(state.logs().items()):
+                standing = trusted.standing(Note.parse(log.note))
+                click.echo(
+                    f"{name}\t{log.size} entries\t{len(standing.witnesses)} witnesses\t"
+                    f"{len(standing.auditors)} auditors"
+                )
+            standing_now = keeping.standing(db, trusted)
+            late = waiting(db)
+        click.echo(f"{epochs} epochs; {late} chains have uses that are not in the logs yet")
+        if standing_now is not None and standing_now.seconds is not None:
+            age = int(installation.clock().timestamp()) - standing_now.seconds
+            quorum = "a quorum" if standing_now.is_quorum else "no quorum"
+            click.echo(f"confirmed by {quorum} {age} seconds ago")
+
+
+@ledger.command("policy")
+def ledger_policy() -> None:
+    """Print the policy by which bundles are verified, to be published by the witnesses."""
+    with _installation() as installation:
+        click.echo(keeping.policy(installation).text, nl=False)
+
+
+@ledger.command("check")
+def ledger_check() -> None:
+    """Compare all that is stored with what was signed, and every entry with its commitment."""
+    with _installation() as installation:
+        _report(_rebuilt(installation, write=False), "differs")
+        with for_reading(installation.engine).begin() as db:
+            broken = keeping.broken_chains(installation, db)
+        if broken:
+            raise _Failure(f"{broken} chains have entries that were changed or removed")
+        click.echo("every chain is intact")
+
+
+@ledger.command("rebuild")
+def ledger_rebuild() -> None:
+    """Make hashes, heads and map anew from the logs' entries; no server may run meanwhile."""
+    with _installation() as installation:
+        _report(_rebuilt(installation, write=True), "made anew")
+
+
+@contextmanager
+def _installation() -> Iterator[Installation]:
+    try:
+        settings = read_settings()
+        installation = Installation(settings, engine=connect(settings.database_url))
+        try:
+            yield installation
+        finally:
+            installation.engine.dispose()
+    except SettingsError as error:
+        raise _Failure(str(error)) from error
+    except OperationalError as error:
+        raise _Failure(f"the database cannot be used: {error.orig}") from error
+
+
+def _rebuilt(installation: Installation, *, write: bool) -> Findings:
+    with installation.engine.begin() as db:
+        return rebuild(db, lambda one: keeping.index_of(installation, one), write=write)
+
+
+def _report(found: Findings, what: str) -> None:
+    for one in found.lost:
+        click.echo(f"lost: {one}", err=True)
+    for one in found.mended:
+        click.echo(f"{what}: {one}")
+    if found.lost:
+        raise _Failure("the logs are not as they were signed; nothing was written")
+    click.echo(f"{len(found.mended)} differences")
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def verify(arguments: tuple[str, ...]) -> None:
+    """Verify a proof of the uses of one's data: sen verify BUNDLE [--policy FILE] [--language en]."""
+    raise SystemExit(verifier.main(list(arguments)))
