@@ -45,6 +45,7 @@ from idp.login.interaction import Interactions
 from idp.login.sign_in import SignInDesk
 from idp.login.ways import WaysToSignIn
 from idp.mandating import Mandating
+from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.client_auth import ClientAuthentication
 from idp.oidc.codes import Codes
 from idp.oidc.disclosure import Disclosure
@@ -56,6 +57,7 @@ from idp.oidc.readings import Readings
 from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
+from idp.outbox import Outbox
 from idp.settings import Settings
 from idp.standing import Standing
 
@@ -102,7 +104,12 @@ class Installation:
         self.hashing = PasswordHashing(self.vault, mib=settings.password_mib)
         self.codes = Codes(self.vault)
         self.tokens = Tokens(self.vault, chance)
-        self.outbound = Outbound(settings.outbound_allow, settings.extra_ca_file)
+        # Trying everything out on one machine is by plain http altogether.
+        self.outbound = Outbound(
+            settings.outbound_allow,
+            settings.extra_ca_file,
+            plain_on_loopback=not settings.is_secure,
+        )
         self.registers = _registers(settings, clock, chance)
         self.messengers = _messengers(settings)
         self.readings = Readings(self.registers, clock)
@@ -251,11 +258,23 @@ class Services:
         return Limits(self.db, i.clock, i.vault)
 
     @lazily
+    def outbox(self) -> Outbox:
+        """Messages to relying parties."""
+        i = self.installation
+        return Outbox(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
     def grants(self) -> Grants:
         """Grants."""
         i = self.installation
         return Grants(
-            self.db, i.clock, i.settings.lifetimes, self.use_log, self.held, self.mandates
+            self.db,
+            i.clock,
+            i.settings.lifetimes,
+            self.use_log,
+            self.held,
+            self.mandates,
+            BackChannelLogout(self.outbox, i.relying_parties, i.vault),
         )
 
     @lazily
