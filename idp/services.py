@@ -16,6 +16,7 @@ from accounts.chip.trust import Trust
 from accounts.chip_requests import ChipRequests
 from accounts.contact_requests import ContactRequests
 from accounts.data_keys import DataKeyRing, DataKeys
+from accounts.incidents import Incidents
 from accounts.mandates import Mandates
 from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
@@ -34,6 +35,7 @@ from connectors.xroad import SecurityServer
 from consent.data_use import UseLog
 from consent.decisions import Consents
 from idp import clock as system_clock
+from idp.alarm import Alarm
 from idp.applying.office import ApplicationOffice
 from idp.contact import ContactBook
 from idp.database import connect, for_reading
@@ -41,6 +43,7 @@ from idp.desk import Desk
 from idp.keys import KeyRing, SigningKeys
 from idp.limits import Limits
 from idp.login.authorization import Authorization
+from idp.login.card_lock import CardLock
 from idp.login.interaction import Interactions
 from idp.login.sign_in import SignInDesk
 from idp.login.ways import WaysToSignIn
@@ -349,6 +352,31 @@ class Services:
         return Notices(self.db, i.clock, i.chance, i.vault)
 
     @lazily
+    def card_lock(self) -> CardLock:
+        """Locking by a code of the card."""
+        return CardLock(self.accounts, self.subjects, self.second_factors, self.limits)
+
+    @lazily
+    def incidents(self) -> Incidents:
+        """Incidents that people reported."""
+        i = self.installation
+        return Incidents(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def alarm(self) -> Alarm:
+        """What happens when somebody says that it was not her."""
+        return Alarm(
+            self.accounts,
+            self.notices,
+            self.incidents,
+            self.sessions,
+            self.grants,
+            self.consents,
+            self.installation.vault,
+            self.installation.clock,
+        )
+
+    @lazily
     def contact_book(self) -> ContactBook:
         """People's contact data."""
         return ContactBook(self.held, self.notices)
@@ -469,6 +497,8 @@ class Services:
             sessions=self.sessions,
             grants=self.grants,
             limits=self.limits,
+            incidents=self.incidents,
+            tell=self.contact_book.tell,
             vault=self.installation.vault,
             clock=self.installation.clock,
         )
