@@ -41,6 +41,12 @@ class PasskeyUnknownError(PasskeyRefusedError):
     code = "passkey-unknown"
 
 
+class OwnLockError(PasskeyRefusedError):
+    """The passkey is good, but its holder locked the account herself: she can unlock it with it."""
+
+    code = "own-lock"
+
+
 class PasswordUnsuitableError(AccountsError):
     """A new password is too short, too long or too easy."""
 

@@ -42,6 +42,9 @@ class NoticeKind(StrEnum):
     CONTACT_CHANGE_REFUSED = "contact-change-refused"
     DATA_COPIED = "data-copied"
     SIGN_IN_CHANGED = "sign-in-changed"
+    SIGN_IN = "sign-in"
+    LOCKED = "locked"
+    UNLOCKED = "unlocked"
 
 
 class By(StrEnum):
@@ -124,6 +127,11 @@ class Notices:
                 due_at=now if by is not None and address else None,
             )
         )
+
+    def find(self, notice_id: str) -> Notice | None:
+        """Return one notice."""
+        row = self._db.execute(select(person_notice).where(person_notice.c.id == notice_id)).first()
+        return None if row is None else self._notice(row)
 
     def of_subject(self, subject_id: str) -> list[Notice]:
         """Return the person's notices, newest first."""

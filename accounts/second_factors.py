@@ -211,6 +211,35 @@ class SecondFactors:
             == 1
         )
 
+    def hash_at(self, account_id: str, position: int) -> str | None:
+        """Return the hash of the card's code with this number, if it is unused."""
+        found: str | None = self._db.execute(
+            select(card_code.c.hash)
+            .join(code_card, code_card.c.id == card_code.c.card_id)
+            .where(
+                code_card.c.account_id == account_id,
+                card_code.c.position == position,
+                card_code.c.used_at.is_(None),
+            )
+        ).scalar()
+        return found
+
+    def spend_at(self, account_id: str, position: int) -> bool:
+        """Use the code with this number up; False when somebody else did so meanwhile."""
+        card = select(code_card.c.id).where(code_card.c.account_id == account_id)
+        return (
+            self._db.execute(
+                update(card_code)
+                .where(
+                    card_code.c.card_id == card.scalar_subquery(),
+                    card_code.c.position == position,
+                    card_code.c.used_at.is_(None),
+                )
+                .values(used_at=self._clock())
+            ).rowcount
+            == 1
+        )
+
     def purge(self, now: datetime) -> int:
         """Forget apps that were never confirmed; return how many."""
         return self._db.execute(

@@ -44,7 +44,12 @@ class ConsentState(StrEnum):
     ACTIVE = "active"
     WITHDRAWN = "withdrawn"
     SUPERSEDED = "superseded"
+    PAUSED = "paused"
+    """Permits nothing until its giver settled that somebody else had been in her account."""
 
+
+_STANDING = (ConsentState.ACTIVE.value, ConsentState.PAUSED.value)
+"""The states that a consent can be ended from."""
 
 notice = Table(
     "notice",
@@ -263,7 +268,8 @@ class Consents:
         return [_consent(row) for row in rows]
 
     def withdraw(self, consent_id: str, subject_id: str) -> Consent | None:
-        """End an active consent of the person's, or one given for her; None when there is none.
+        """End an active or paused consent of the person's, or one given for her; None when there is
+        none.
 
         The caller revokes what was granted upon it in the same transaction; the row stays locked
         until then, so nothing is released after the withdrawal (invariants 3 and 4).
@@ -273,11 +279,30 @@ class Consents:
             .where(
                 consent.c.id == consent_id,
                 _is_party(subject_id),
-                consent.c.state == ConsentState.ACTIVE.value,
+                consent.c.state.in_(_STANDING),
             )
             .values(state=ConsentState.WITHDRAWN.value, ended_at=self._clock())
         ).rowcount
         return self.consent(consent_id) if ended == 1 else None
+
+    def pause(self, subject_id: str) -> int:
+        """Pause every active consent that the person gave; return how many."""
+        return self._db.execute(
+            update(consent)
+            .where(consent.c.subject_id == subject_id, consent.c.state == ConsentState.ACTIVE.value)
+            .values(state=ConsentState.PAUSED.value)
+        ).rowcount
+
+    def resume(self, subject_id: str) -> int:
+        """Let the person's paused consents count again; return how many. What was agreed anew
+        meanwhile has replaced its paused one already.
+        """
+        self._await_turn(subject_id)
+        return self._db.execute(
+            update(consent)
+            .where(consent.c.subject_id == subject_id, consent.c.state == ConsentState.PAUSED.value)
+            .values(state=ConsentState.ACTIVE.value)
+        ).rowcount
 
     def notice_text(self, notice_hash: bytes) -> str | None:
         """Return the text whose hash is given, byte for byte as it was shown."""
@@ -293,7 +318,7 @@ class Consents:
             consent.c.client_id == asked.client_id,
             consent.c.purpose == asked.purpose,
             consent.c.asked == asked.fingerprint,
-            consent.c.state == ConsentState.ACTIVE.value,
+            consent.c.state.in_(_STANDING),
         )
         old: str | None = self._db.execute(select(consent.c.id).where(*same)).scalar()
         if old is not None:

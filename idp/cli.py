@@ -195,6 +195,31 @@ def relying_party_disable(client_id: str) -> None:
 
 
 @main.group()
+def outbox() -> None:
+    """Look after the messages that wait for relying parties."""
+
+
+@outbox.command("show")
+def outbox_show() -> None:
+    """Tell who has not taken what, since when, and why not."""
+    with _told(), _transaction() as services:
+        for backlog in services.outbox.backlogs():
+            standing = "given up" if backlog.is_given_up else "waiting"
+            since = f"{backlog.since:%Y-%m-%d %H:%M:%S} UTC"
+            fault = backlog.fault or "not tried yet"
+            click.echo(f"{backlog.client_id}\t{backlog.count} {standing}\tsince {since}\t{fault}")
+
+
+@outbox.command("retry")
+@click.argument("client_id")
+def outbox_retry(client_id: str) -> None:
+    """Try everything again that was given up for a relying party."""
+    with _told(), _transaction() as services:
+        count = services.outbox.retry(client_id)
+    click.echo(f"{count} messages wait for {client_id} again")
+
+
+@main.group()
 def keys() -> None:
     """Look after signing keys, data keys and the secret."""
 

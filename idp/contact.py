@@ -64,6 +64,14 @@ class ContactBook:
         values = own.values if own else {}
         return {claim: str(values[claim]) for claim in CONTACTS if values.get(claim)}
 
+    def tell(self, subject_id: str, kind: NoticeKind, facts: dict[str, str]) -> None:
+        """Tell the person, on her pages and at the first address she gave."""
+        contacts = self.of_subject(subject_id)
+        claim = next(iter(contacts), "")
+        self.notices.tell(
+            subject_id, kind, facts, by=CONTACTS.get(claim), address=contacts.get(claim, "")
+        )
+
     def change(self, subject_id: str, claim: str, text: str, *, officer_id: str = "") -> bool:
         """Replace one contact, an empty text removes it; False when it stood there already.
 

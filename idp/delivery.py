@@ -7,9 +7,11 @@ read by others. It is written in both languages, for nobody can know in which an
 from datetime import datetime, timedelta
 
 from accounts.notices import By, Notice, NoticeKind
+from accounts.vault import Vault
 from connectors.errors import MessageRefusedError
 from connectors.messages import Message
 from idp import audit
+from idp.alarm import DISAVOWABLE, link_token
 from idp.services import Installation
 
 INTERVAL = timedelta(seconds=15)
@@ -43,6 +45,18 @@ _WORDS = {
         "Một bản sao dữ liệu Sen ID của bạn đã được tải xuống.",
         "A copy of your Sen ID data was downloaded.",
     ),
+    NoticeKind.SIGN_IN: (
+        "Tài khoản Sen ID của bạn vừa được đăng nhập từ một trình duyệt chưa từng sử dụng.",
+        "Somebody signed in to your Sen ID account with a browser that you had not used before.",
+    ),
+    NoticeKind.LOCKED: (
+        "Tài khoản Sen ID của bạn đã được khóa theo yêu cầu của bạn.",
+        "Your Sen ID account was locked at your own wish.",
+    ),
+    NoticeKind.UNLOCKED: (
+        "Tài khoản Sen ID của bạn đã được mở khóa bằng khóa truy cập.",
+        "Your Sen ID account was unlocked with a passkey.",
+    ),
     NoticeKind.SIGN_IN_CHANGED: (
         "Cách đăng nhập vào tài khoản Sen ID của bạn đã được thay đổi.",
         "How you sign in to your Sen ID account was changed.",
@@ -50,9 +64,10 @@ _WORDS = {
 }
 _SUBJECT = "Sen ID: thông báo về tài khoản của bạn / a notice about your account"
 _NOT_ASKED = (
-    "Nếu không phải bạn, hãy tự mở trang đó và làm theo hướng dẫn. Sen ID không bao giờ hỏi mã của bạn.",
-    "If this was not you, open that page yourself and follow its advice. Sen ID never asks for a code.",
+    "Sen ID không bao giờ gọi điện hoặc viết thư để hỏi mật khẩu hay mã của bạn.",
+    "Sen ID never calls or writes to ask for your password or a code.",
 )
+_NOT_ME = ("Không phải bạn? Báo ngay", "Not you? Say so at once")
 
 
 def deliver(installation: Installation) -> dict[str, int]:
@@ -81,7 +96,7 @@ def _send(installation: Installation, notice: Notice) -> str:
         id=notice.id,
         to=notice.address,
         subject=_SUBJECT,
-        text=_text(notice, installation.settings.issuer),
+        text=_text(notice, installation.settings.issuer, installation.vault),
         made_at=notice.made_at,
     )
     try:
@@ -103,11 +118,15 @@ def _again(notice: Notice, now: datetime) -> datetime | None:
     return now + _PATIENCE[notice.attempts]
 
 
-def _text(notice: Notice, issuer: str) -> str:
-    vietnamese, english = _WORDS[notice.kind]
+def _text(notice: Notice, issuer: str, vault: Vault) -> str:
+    link = ""
+    if notice.kind in DISAVOWABLE:
+        link = f"{issuer}/not-me/{link_token(vault, notice.id)}"
     if notice.by is By.TEXT_MESSAGE:
-        return f"{vietnamese} / {english} {issuer}/me/notices"
-    return (
-        f"{vietnamese}\n{issuer}/me/notices\n{_NOT_ASKED[0]}\n\n"
-        f"{english}\n{issuer}/me/notices\n{_NOT_ASKED[1]}\n"
-    )
+        told = " / ".join(_WORDS[notice.kind])
+        return f"{told} " + (f"{' / '.join(_NOT_ME)}: {link}" if link else f"{issuer}/me/notices")
+    paragraphs = []
+    for told, not_me, not_asked in zip(_WORDS[notice.kind], _NOT_ME, _NOT_ASKED, strict=True):
+        lines = [told, f"{issuer}/me/notices", f"{not_me}: {link}" if link else "", not_asked]
+        paragraphs.append("\n".join(filter(None, lines)))
+    return "\n\n".join(paragraphs) + "\n"

@@ -110,6 +110,18 @@ class PersonalRecord:
                 }
                 for one in services.notices.of_subject(self._subject_id)
             ],
+            "incidents": [
+                {
+                    "number": one.number,
+                    "about": one.about,
+                    "opened_at": one.opened_at,
+                    "closed_at": one.closed_at,
+                    "office": self._officer(one.officer_id),
+                    "finding": one.finding or None,
+                }
+                for found in accounts
+                for one in services.incidents.of_account(found.id)
+            ],
             "grants": self._rows(oauth_grant, oauth_grant.c.subject_id == self._subject_id),
             "browser_sessions": self._rows(
                 browser_session, browser_session.c.subject_id == self._subject_id

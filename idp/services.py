@@ -16,6 +16,7 @@ from accounts.chip.trust import Trust
 from accounts.chip_requests import ChipRequests
 from accounts.contact_requests import ContactRequests
 from accounts.data_keys import DataKeyRing, DataKeys
+from accounts.incidents import Incidents
 from accounts.mandates import Mandates
 from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
@@ -34,6 +35,7 @@ from connectors.xroad import SecurityServer
 from consent.data_use import UseLog
 from consent.decisions import Consents
 from idp import clock as system_clock
+from idp.alarm import Alarm
 from idp.applying.office import ApplicationOffice
 from idp.contact import ContactBook
 from idp.database import connect, for_reading
@@ -42,10 +44,12 @@ from idp.keys import KeyRing, SigningKeys
 from idp.limits import Limits
 from idp.log_keys import LogKeys
 from idp.login.authorization import Authorization
+from idp.login.card_lock import CardLock
 from idp.login.interaction import Interactions
 from idp.login.sign_in import SignInDesk
 from idp.login.ways import WaysToSignIn
 from idp.mandating import Mandating
+from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.client_auth import ClientAuthentication
 from idp.oidc.codes import Codes
 from idp.oidc.disclosure import Disclosure
@@ -58,6 +62,7 @@ from idp.oidc.readings import Readings
 from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
+from idp.outbox import Outbox
 from idp.settings import Settings
 from idp.standing import Standing
 
@@ -104,7 +109,12 @@ class Installation:
         self.hashing = PasswordHashing(self.vault, mib=settings.password_mib)
         self.codes = Codes(self.vault)
         self.tokens = Tokens(self.vault, chance)
-        self.outbound = Outbound(settings.outbound_allow, settings.extra_ca_file)
+        # Trying everything out on one machine is by plain http altogether.
+        self.outbound = Outbound(
+            settings.outbound_allow,
+            settings.extra_ca_file,
+            plain_on_loopback=not settings.is_secure,
+        )
         self.registers = _registers(settings, clock, chance)
         self.messengers = _messengers(settings)
         self.readings = Readings(self.registers, clock)
@@ -254,11 +264,23 @@ class Services:
         return Limits(self.db, i.clock, i.vault)
 
     @lazily
+    def outbox(self) -> Outbox:
+        """Messages to relying parties."""
+        i = self.installation
+        return Outbox(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
     def grants(self) -> Grants:
         """Grants."""
         i = self.installation
         return Grants(
-            self.db, i.clock, i.settings.lifetimes, self.use_log, self.held, self.mandates
+            self.db,
+            i.clock,
+            i.settings.lifetimes,
+            self.use_log,
+            self.held,
+            self.mandates,
+            BackChannelLogout(self.outbox, i.relying_parties, i.vault),
         )
 
     @lazily
@@ -331,6 +353,31 @@ class Services:
         """What people are told about their accounts."""
         i = self.installation
         return Notices(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def card_lock(self) -> CardLock:
+        """Locking by a code of the card."""
+        return CardLock(self.accounts, self.subjects, self.second_factors, self.limits)
+
+    @lazily
+    def incidents(self) -> Incidents:
+        """Incidents that people reported."""
+        i = self.installation
+        return Incidents(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def alarm(self) -> Alarm:
+        """What happens when somebody says that it was not her."""
+        return Alarm(
+            self.accounts,
+            self.notices,
+            self.incidents,
+            self.sessions,
+            self.grants,
+            self.consents,
+            self.installation.vault,
+            self.installation.clock,
+        )
 
     @lazily
     def contact_book(self) -> ContactBook:
@@ -462,6 +509,8 @@ class Services:
             sessions=self.sessions,
             grants=self.grants,
             limits=self.limits,
+            incidents=self.incidents,
+            tell=self.contact_book.tell,
             vault=self.installation.vault,
             clock=self.installation.clock,
         )

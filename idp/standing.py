@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from accounts.account import (
+    HOLDER,
     PROVIDER_ITSELF,
     Account,
     AccountKind,
     Accounts,
     Actor,
+    ActorKind,
     CloseReason,
+    EventKind,
     LockReason,
 )
 from accounts.attributes import HeldAttributes, Source
@@ -102,6 +105,22 @@ class Standing:
                 "account.unlocked", account=account_id, reason=reason.value, actor=actor.kind.value
             )
         return self.accounts.account(account_id)
+
+    def unlock_own(self, account_id: str) -> bool:
+        """Remove the holder's own lock at her word; False when there is none, or when an office set
+        it for her: she asked for that in person, so it is opened in person.
+        """
+        if LockReason.HOLDER_REQUEST not in self.accounts.account(account_id).locks:
+            return False
+        set_by = [
+            event.actor.kind
+            for event in self.accounts.history(account_id)
+            if event.kind is EventKind.LOCKED and event.reason == LockReason.HOLDER_REQUEST.value
+        ]
+        if set_by[-1:] != [ActorKind.HOLDER]:
+            return False
+        self.unlock(account_id, LockReason.HOLDER_REQUEST, HOLDER)
+        return True
 
     def close(
         self, account_id: str, reason: CloseReason, actor: Actor, *, ground: str = ""

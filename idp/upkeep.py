@@ -1,12 +1,21 @@
-"""Upkeep in the background: what expired is removed, the registers' news is followed, and registers
-that owe an answer are asked again, notices are delivered, and the published logs are kept.
+"""Upkeep in the background: what expired is removed, the registers' news is followed, registers that
+owe an answer are asked again, notices and the outbox are delivered, and the published logs are kept.
 """
 
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from idp import audit, changes, data_rotation, delivery, ledger, register_checks, retention
+from idp import (
+    audit,
+    changes,
+    data_rotation,
+    delivery,
+    dispatch,
+    ledger,
+    register_checks,
+    retention,
+)
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
 
@@ -33,6 +42,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "lapsed holds": services.standing.end_lapsed_holds(),
             "chip requests": services.chip_requests.purge(now - _CHIP_REQUESTS_KEPT),
             "failures": services.limits.purge(now),
+            "messages": services.outbox.purge(now - dispatch.KEPT),
             "signing keys": services.signing_keys.purge(now),
         }
     gone |= retention.purge(installation)
@@ -48,6 +58,7 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
     kinds: list[tuple[str, timedelta, Callable[[Installation], object]]] = [
         ("purge", INTERVAL, purge),
         ("ledger", ledger.INTERVAL, ledger.Keeper()),
+        ("outbox", dispatch.INTERVAL, dispatch.dispatch),
     ]
     if installation.messengers:
         kinds.append(("notices", delivery.INTERVAL, delivery.deliver))

@@ -71,6 +71,14 @@ class BrowserSessions(SessionInterface):
         session.id = secrets.token_urlsafe(32)
         session.form_token = secrets.token_urlsafe(32)
 
+    def end_where(self, is_meant: Callable[[BrowserSession], bool]) -> int:
+        """Forget the sessions that are meant, in whichever browser they are; return how many."""
+        with self._lock:
+            ended = [id_ for id_, kept in self._sessions.items() if is_meant(kept)]
+            for id_ in ended:
+                del self._sessions[id_]
+        return len(ended)
+
     def _forget_old(self) -> None:
         oldest_allowed = self._clock() - LIFETIME_SECONDS
         for id_, kept in list(self._sessions.items()):

@@ -33,10 +33,12 @@ from flask import (
 from granian.constants import Interfaces
 from granian.server import Server
 from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.demo.browser_sessions import BrowserSession, BrowserSessions
+from idp.demo.signed_out_afar import LogoutTokenError, LogoutTokens
 from idp.demo.texts import LANGUAGES, TEXTS, Row, rows
 
 PROVIDER_TIMEOUT_SECONDS = 10
@@ -83,6 +85,7 @@ class Provider:
     def __init__(self, app: Flask, registration: Registration) -> None:
         self.registration = registration
         self._renewing = threading.Lock()
+        self._logout_tokens = LogoutTokens(registration.issuer, registration.client_id)
         self._library = OAuth(app).register(
             "sen",
             client_id=registration.client_id,
@@ -194,6 +197,17 @@ class Provider:
             ),
         )
 
+    def read_logout_token(self, token: str) -> dict[str, Any]:
+        """Return whose session at the provider is over.
+
+        Raises:
+            LogoutTokenError: The token is not one of the provider's for this party, or not new.
+        """
+        promised = self._check_metadata()["id_token_signing_alg_values_supported"]
+        # Asked for anew: a key that came since is known, and nobody is signed out often.
+        keys = KeySet.import_key_set(self._library.fetch_jwk_set(force=True))
+        return self._logout_tokens.read(token, keys, promised)
+
     def check_sign_out_answer(self) -> None:
         self._library.validate_logout_response()
 
@@ -293,6 +307,24 @@ def signed_out() -> AnyResponse:
     return redirect(url_for("pages.home"))
 
 
+@pages.post("/signed-out-afar")
+def signed_out_afar() -> tuple[str, int]:
+    """Take a logout token from the provider: the person left there, so she leaves here as well."""
+    try:
+        claims = _provider().read_logout_token(request.form.get("logout_token", ""))
+    except LogoutTokenError as refusal:
+        current_app.logger.warning("logout token refused: %s", refusal)
+        return "", HTTPStatus.BAD_REQUEST
+
+    def is_meant(kept: BrowserSession) -> bool:
+        token = kept.get("person", {}).get("id_token", {})
+        named = {name: claims[name] for name in ("sub", "sid") if name in claims}
+        return bool(token) and all(token.get(name) == value for name, value in named.items())
+
+    cast("BrowserSessions", current_app.session_interface).end_where(is_meant)
+    return "", HTTPStatus.OK
+
+
 @pages.get("/healthz")
 def healthz() -> str:
     return "ok"
@@ -336,8 +368,8 @@ def _page_context() -> dict[str, Any]:
 
 def _check_form() -> None:
     """Refuse a form that another site made this browser post."""
-    if request.method != "POST":
-        return
+    if request.method != "POST" or request.endpoint == "pages.signed_out_afar":
+        return  # What the provider sends proves itself by its signature.
     given = request.form.get("form_token", "").encode()
     if not hmac.compare_digest(given, _browser_session().form_token.encode()):
         abort(HTTPStatus.FORBIDDEN)

@@ -71,6 +71,8 @@ class Party:
             "client_name#en": self.name["en"],
             "redirect_uris": [f"{self.origin}/callback"],
             "post_logout_redirect_uris": [f"{self.origin}/signed-out"],
+            "backchannel_logout_uri": f"{self.origin}/signed-out-afar",
+            "backchannel_logout_session_required": True,
             "token_endpoint_auth_method": "client_secret_basic",
             "client_secret": secret,
             "scope": f"{self.scope} {self.optional_scope}".strip(),
@@ -318,6 +320,7 @@ def _environment(folder: Path, issuer: str) -> dict[str, str]:
         **({"SEN_CSCA_FILE": str(authority)} if authority.exists() else {}),
         "SEN_DATA_DIR": str(folder),
         "SEN_ISSUER": issuer,
+        "SEN_OUTBOUND_ALLOW": ",".join(f"localhost:{party.port}" for party in PARTIES),
         "SEN_REGISTERS_URL": f"http://127.0.0.1:{REGISTERS_PORT}",
         "SEN_XROAD_CLIENT": XROAD_CLIENT,
     }

@@ -22,6 +22,12 @@ class SignInRefusedError(LoginError):
     code = "sign-in-refused"
 
 
+class StrongerNeededError(LoginError):
+    """The password is right, but alone it opens nothing while an incident is not settled."""
+
+    code = "stronger-needed"
+
+
 class CodeRefusedError(LoginError):
     """The code of the second factor is wrong, was used before, or is not the one asked for."""
 

@@ -2,13 +2,16 @@
 
 import hmac
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from accounts.account import Account, Accounts
+from accounts.account import Account, Accounts, LockReason
 from accounts.authenticators import Passkeys
-from accounts.errors import PasskeyRefusedError
+from accounts.errors import OwnLockError, PasskeyRefusedError
+from accounts.incidents import Incidents
 from accounts.levels import AuthenticationMethod, strength_of
+from accounts.notices import NoticeKind
 from accounts.schema import Clock
 from accounts.second_factors import Held, SecondFactors
 from accounts.secrets import Passwords
@@ -21,18 +24,23 @@ from idp.login.errors import (
     CodeRefusedError,
     SignInExpiredError,
     SignInRefusedError,
+    StrongerNeededError,
     TooManyFailuresError,
 )
+from idp.login.known_browsers import KnownBrowsers, coarse
 from idp.oidc.grants import Grants
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """The browser somebody signs in with: its binding, name and network address."""
+    """The browser somebody signs in with: its binding, name and network address, and the cookie by
+    which it is known (``known_browsers``).
+    """
 
     binding: bytes
     browser: str
     address: str
+    known: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,8 @@ class SignInDesk:
     sessions: BrowserSessions
     grants: Grants
     limits: Limits
+    incidents: Incidents
+    tell: Callable[[str, NoticeKind, dict[str, str]], None]
     vault: Vault
     clock: Clock
 
@@ -113,6 +123,7 @@ class SignInDesk:
 
         Raises:
             SignInRefusedError: wrong password, or an account that cannot be used.
+            StrongerNeededError: the password alone is not enough while an incident is open.
         """
         if not is_right or found.account is None or not found.account.is_open:
             self.limits.count_failure(*_password_limits(found.account, login, visitor))
@@ -126,6 +137,9 @@ class SignInDesk:
         held = self.second_factors.held(found.account.id)
         if held.any:
             return HalfSignedIn(held, self._ticket(found.account.id, visitor))
+        if self.incidents.has_open(found.account.id):
+            audit.security_event("sign-in.refused", method="password", reason="incident")
+            raise StrongerNeededError
         return self.complete(found.account, (AuthenticationMethod.PASSWORD,), visitor, current)
 
     def look_up_code(
@@ -222,16 +236,11 @@ class SignInDesk:
         Raises:
             PasskeyRefusedError: the assertion does not hold, or the account cannot be used.
         """
-        try:
-            passkey = self.passkeys.verify(credential, browser=visitor.binding)
-        except PasskeyRefusedError as error:
-            audit.security_event(
-                "sign-in.refused", method="passkey", reason=error.detail, address=visitor.address
-            )
-            raise
-        account = self.accounts.account(passkey.account_id)
+        account = self.holder_of(credential, visitor)
         if not account.is_open:
             audit.security_event("sign-in.refused", method="passkey", account=account.id)
+            if account.locks == {LockReason.HOLDER_REQUEST}:
+                raise OwnLockError
             raise PasskeyRefusedError("account-not-open")
         methods = (AuthenticationMethod.PASSKEY,)
         if (
@@ -242,6 +251,33 @@ class SignInDesk:
         ):
             return None
         return self.complete(account, methods, visitor, current)
+
+    def holder_of(self, credential: object, visitor: Visitor) -> Account:
+        """Return the account, open or not, whose passkey made the assertion.
+
+        Raises:
+            PasskeyRefusedError: the assertion does not hold.
+        """
+        try:
+            passkey = self.passkeys.verify(credential, browser=visitor.binding)
+        except PasskeyRefusedError as error:
+            audit.security_event(
+                "sign-in.refused", method="passkey", reason=error.detail, address=visitor.address
+            )
+            raise
+        return self.accounts.account(passkey.account_id)
+
+    def after_passkey(
+        self, account: Account, visitor: Visitor, current: BrowserSession | None
+    ) -> tuple[BrowserSession, str]:
+        """Sign in whoever has just proved a passkey of this account.
+
+        Raises:
+            PasskeyRefusedError: another lock stands.
+        """
+        if not account.is_open:
+            raise PasskeyRefusedError("account-not-open")
+        return self.complete(account, (AuthenticationMethod.PASSKEY,), visitor, current)
 
     def by_activation_code(
         self, login: str, code: str, visitor: Visitor, current: BrowserSession | None
@@ -255,7 +291,7 @@ class SignInDesk:
         subject_id = self.subjects.find_for_sign_in(login)
         account = self.accounts.find_of_subject(subject_id) if subject_id else None
         counted = (
-            (limits.ACTIVATION_ACCOUNT, _counted_as(account, login)),
+            (limits.ACTIVATION_ACCOUNT, counted_as(account, login)),
             (limits.ACTIVATION_ADDRESS, visitor.address),
         )
         if self.limits.is_exhausted(*counted):
@@ -280,9 +316,13 @@ class SignInDesk:
         visitor: Visitor,
         current: BrowserSession | None,
     ) -> tuple[BrowserSession, str]:
-        """Make the person signed in: a new cookie always, and nobody else's session beside it."""
+        """Make the person signed in: a new cookie always, and nobody else's session beside it. From
+        a browser that she never used before, she is told of it.
+        """
         if current is not None and current.account_id != account.id:
             self.sign_out(current)
+        is_known = current is not None and current.account_id == account.id
+        is_known = is_known or self._is_known(account, visitor)
         session, cookie = self.sessions.start(
             account_id=account.id,
             subject_id=account.subject_id,
@@ -298,7 +338,16 @@ class SignInDesk:
             level=int(session.level),
             address=visitor.address,
         )
+        if not is_known:
+            facts = {"browser": visitor.browser, "network": coarse(visitor.address)}
+            self.tell(account.subject_id, NoticeKind.SIGN_IN, facts)
         return session, cookie
+
+    def _is_known(self, account: Account, visitor: Visitor) -> bool:
+        if not visitor.known:
+            return False
+        since = self.incidents.latest_at(account.id)
+        return KnownBrowsers(self.vault, self.clock).knows(visitor.known, account.id, since=since)
 
     def sign_out(self, session: BrowserSession) -> None:
         """End the session and everything that lived on it."""
@@ -307,7 +356,7 @@ class SignInDesk:
         audit.security_event("signed-out", account=session.account_id)
 
 
-def _counted_as(account: Account | None, login: str) -> str:
+def counted_as(account: Account | None, login: str) -> str:
     """Return one key for everything that means the same account, however it is spelled."""
     if account is not None:
         return f"account {account.id}"
@@ -318,7 +367,7 @@ def _password_limits(
     account: Account | None, login: str, visitor: Visitor
 ) -> tuple[tuple[limits.Limit, str], ...]:
     return (
-        (limits.PASSWORD_ACCOUNT, _counted_as(account, login)),
+        (limits.PASSWORD_ACCOUNT, counted_as(account, login)),
         (limits.PASSWORD_ADDRESS, visitor.address),
     )
 

@@ -4,6 +4,7 @@ Every way to stop a relying party (withdrawal, lock, sign-out, reuse of a code o
 marks the grant's row, so each release needs to look at this one row only.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -44,6 +45,7 @@ from consent.data_use import (
     subject_key,
 )
 from consent.decisions import ConsentState, consent
+from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.codes import AuthorizationCode
 from idp.settings import Lifetimes
 
@@ -245,6 +247,7 @@ class Grants:
         use_log: UseLog,
         held: HeldAttributes,
         mandates: Mandates,
+        logout: BackChannelLogout,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -252,6 +255,7 @@ class Grants:
         self._use_log = use_log
         self._held = held
         self._mandates = mandates
+        self._logout = logout
 
     def redeem(self, code: AuthorizationCode) -> Grant:
         """Spend the code and return the grant it becomes.
@@ -340,30 +344,38 @@ class Grants:
         return _rotate.change(self._db, values) == 1
 
     def revoke(self, grant_id: str) -> None:
-        """End one grant and every token of it."""
+        """End one grant and every token of it: the relying party's own doing, so it is not told."""
         self._revoke(oauth_grant.c.id == grant_id)
 
     def revoke_of_consent(self, consent_id: str) -> int:
         """End what was granted upon a consent; return how many grants that was."""
-        return self._revoke(oauth_grant.c.consent_id == consent_id)
+        return self._end(oauth_grant.c.consent_id == consent_id)
 
     def revoke_of_session(self, session_id: str) -> int:
-        """End what lived on a browser session; offline access goes on."""
-        return self._revoke(
-            oauth_grant.c.session_id == session_id, oauth_grant.c.offline.is_(False)
+        """End what lived on a browser session; offline access goes on, but nobody is signed in by it
+        any more (Back-Channel Logout 1.0 §2.7).
+        """
+        of_session = (oauth_grant.c.session_id == session_id, oauth_grant.c.revoked_at.is_(None))
+        self._tell(
+            self._db.execute(
+                select(
+                    oauth_grant.c.client_id, oauth_grant.c.account_id, oauth_grant.c.session_id
+                ).where(*of_session)
+            ).all()
         )
+        return self._revoke(*of_session, oauth_grant.c.offline.is_(False))
 
     def revoke_of_account(self, account_id: str) -> int:
         """End everything granted on behalf of an account."""
-        return self._revoke(oauth_grant.c.account_id == account_id)
+        return self._end(oauth_grant.c.account_id == account_id)
 
     def revoke_of_principal(self, subject_id: str) -> int:
         """End everything in which somebody acts for the subject."""
-        return self._revoke(oauth_grant.c.acting_for == subject_id)
+        return self._end(oauth_grant.c.acting_for == subject_id)
 
     def revoke_of_mandates(self, mandate_ids: set[str]) -> int:
         """End everything in which somebody acts under one of the mandates."""
-        return self._revoke(oauth_grant.c.mandate_id.in_(mandate_ids))
+        return self._end(oauth_grant.c.mandate_id.in_(mandate_ids))
 
     def revoke_of_relying_party(self, client_id: str) -> int:
         """End everything a relying party holds."""
@@ -385,16 +397,6 @@ class Grants:
                 .where(oauth_grant.c.id == row.id)
                 .values(consent_id=new_id, attributes=orjson.dumps(kept).decode())
             )
-
-    def relying_parties_of_session(self, session_id: str) -> list[str]:
-        """Return the client ids that hold a live grant of the session."""
-        rows = self._db.execute(
-            select(oauth_grant.c.client_id)
-            .where(oauth_grant.c.session_id == session_id, oauth_grant.c.revoked_at.is_(None))
-            .distinct()
-            .order_by(oauth_grant.c.client_id)
-        )
-        return list(rows.scalars())
 
     def purge(self, before: datetime) -> int:
         """Remove grants that expired before the moment; return how many.
@@ -418,6 +420,21 @@ class Grants:
     def _adopt(self, subject_id: str, row: Any) -> None:
         self._use_log.adopt(subject_id, chain_of(row))
         self._held.adopt(subject_id, row.held)
+
+    def _end(self, *which: ColumnElement[bool]) -> int:
+        """Revoke, and tell the relying parties that the person is no longer signed in."""
+        ended = self._db.execute(
+            update(oauth_grant)
+            .where(*which, oauth_grant.c.revoked_at.is_(None))
+            .values(revoked_at=self._clock())
+            .returning(oauth_grant.c.client_id, oauth_grant.c.account_id, oauth_grant.c.session_id)
+        ).all()
+        self._tell(ended)
+        return len(ended)
+
+    def _tell(self, ended: Sequence[Any]) -> None:
+        for client_id, account_id, session_id in sorted({tuple(row) for row in ended}):
+            self._logout.tell(client_id, account_id, session_id)
 
     def _revoke(self, *which: ColumnElement[bool]) -> int:
         return self._db.execute(

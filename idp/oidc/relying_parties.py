@@ -77,6 +77,7 @@ class RelyingParty:
     logo_uri: str | None
     policy_uri: str | None
     tos_uri: str | None
+    backchannel_logout_uri: str | None
     is_active: bool
 
     def name(self, language: str) -> str:
@@ -254,6 +255,7 @@ def _relying_party(row: Any) -> RelyingParty:
         logo_uri=members.get("logo_uri"),
         policy_uri=members.get("policy_uri"),
         tos_uri=members.get("tos_uri"),
+        backchannel_logout_uri=members.get("backchannel_logout_uri"),
         is_active=row.state == "active",
     )
 
@@ -272,6 +274,7 @@ _TEXT_MEMBERS = {
     "tos_uri",
     "client_uri",
     "jwks_uri",
+    "backchannel_logout_uri",
     "sector_identifier",
 }
 _LIST_MEMBERS = {
@@ -281,7 +284,22 @@ _LIST_MEMBERS = {
     "response_types",
     "contacts",
 }
-_BOOL_MEMBERS = {"require_pkce", "representation_aware"}
+_BOOL_MEMBERS = {
+    "require_pkce",
+    "representation_aware",
+    # Always met: each logout token says which session (Back-Channel Logout 1.0 §2.2).
+    "backchannel_logout_session_required",
+}
+
+
+_WEB_ADDRESSES = (
+    "logo_uri",
+    "policy_uri",
+    "tos_uri",
+    "client_uri",
+    "jwks_uri",
+    "backchannel_logout_uri",
+)
 
 
 def _checked(document: dict[str, Any]) -> dict[str, Any]:
@@ -304,7 +322,7 @@ def _checked(document: dict[str, Any]) -> dict[str, Any]:
         _check_uri("redirect_uris", uri, native=members.get("application_type") == "native")
     for uri in members.get("post_logout_redirect_uris", ()):
         _check_uri("post_logout_redirect_uris", uri, native=False)
-    for name in ("logo_uri", "policy_uri", "tos_uri", "client_uri", "jwks_uri"):
+    for name in _WEB_ADDRESSES:
         if name in members:
             _check_web_uri(name, members[name])
     return members

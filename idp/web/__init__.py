@@ -9,6 +9,8 @@ from idp.web.citizen import (
     consents,
     details,
     download,
+    incidents,
+    lock,
     notices,
     passkeys,
     second_factors,
@@ -20,6 +22,7 @@ from idp.web.citizen import mandates as citizen_mandates
 from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
 from idp.web.desk import contacts as desk_contacts
+from idp.web.desk import incidents as desk_incidents
 from idp.web.desk import queue as desk_queue
 from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens
 from idp.web.sign_in import (
@@ -27,10 +30,12 @@ from idp.web.sign_in import (
     activation,
     consent,
     front,
+    not_me,
     passkey,
     password,
     second_factor,
 )
+from idp.web.sign_in import lock as own_lock
 
 
 def register(app: flask.Flask) -> None:
@@ -50,6 +55,8 @@ def register(app: flask.Flask) -> None:
         second_factor.blueprint,
         passkey.blueprint,
         activation.blueprint,
+        not_me.blueprint,
+        own_lock.blueprint,
         acting_for.blueprint,
         consent.blueprint,
         # For a person who applies for an account.
@@ -66,6 +73,8 @@ def register(app: flask.Flask) -> None:
         details.blueprint,
         download.blueprint,
         notices.blueprint,
+        incidents.blueprint,
+        lock.blueprint,
         citizen_applications.blueprint,
         citizen_mandates.blueprint,
         # For officers.
@@ -73,6 +82,7 @@ def register(app: flask.Flask) -> None:
         desk_applications.blueprint,
         desk_accounts.blueprint,
         desk_contacts.blueprint,
+        desk_incidents.blueprint,
         # For operators.
         operations.blueprint,
     ):

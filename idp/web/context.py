@@ -7,6 +7,8 @@ import secrets
 import flask
 
 from accounts.sessions import BrowserSession
+from idp.login.known_browsers import LIFETIME as KNOWN_LIFETIME
+from idp.login.known_browsers import KnownBrowsers
 from idp.login.sign_in import Visitor
 from idp.oidc import wire
 from idp.services import Installation, Services
@@ -14,6 +16,7 @@ from idp.web import transaction
 
 _BROWSER_COOKIE = "sen_browser"
 _SESSION_COOKIE = "sen_session"
+_KNOWN_COOKIE = "sen_known"
 LANGUAGE_COOKIE = "sen_language"
 _COOKIE_VALUE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BROWSERS = (
@@ -96,7 +99,12 @@ def visitor() -> Visitor:
         binding=hashlib.sha256(browser_secret().encode()).digest(),
         browser=_browser_name(flask.request.headers.get("User-Agent", "")),
         address=flask.request.remote_addr or "",
+        known=_known(),
     )
+
+
+def _known() -> str:
+    return flask.request.cookies.get(cookie_name(_KNOWN_COOKIE), "")
 
 
 def session_cookie() -> str:
@@ -121,6 +129,9 @@ def session() -> BrowserSession | None:
 def signed_in(started: tuple[BrowserSession, str]) -> None:
     """Let the browser carry the session that has just been started."""
     flask.g.session, flask.g.new_session_cookie = started
+    held = installation()
+    browsers = KnownBrowsers(held.vault, held.clock)
+    flask.g.new_known = browsers.remember(_known(), started[0].account_id)
     flask.g.pop("person", None)
 
 
@@ -146,6 +157,9 @@ def install(app: flask.Flask) -> None:
         if "new_session_cookie" in flask.g:
             value = flask.g.new_session_cookie
             _set(response, _SESSION_COOKIE, value, None if value else 0)
+        if "new_known" in flask.g:
+            seconds = int(KNOWN_LIFETIME.total_seconds())
+            _set(response, _KNOWN_COOKIE, flask.g.new_known, seconds)
         if "new_language" in flask.g:
             _set(response, LANGUAGE_COOKIE, flask.g.new_language, 365 * 86_400)
         return response

@@ -67,6 +67,14 @@ _TABLE = {
         N_("It took too long"),
         N_("The first part of the sign-in is no longer valid. Please begin again."),
     ),
+    "stronger-needed": Words(
+        401,
+        N_("The password alone is not enough"),
+        N_(
+            "Somebody reported from this account: this was not me. Until that is settled, sign in "
+            "with a passkey, or turn to an office with your identity card."
+        ),
+    ),
     "too-many-failures": Words(
         429,
         N_("Too many attempts"),
@@ -76,6 +84,13 @@ _TABLE = {
         403,
         N_("The passkey was not accepted"),
         N_("The passkey could not be verified. Try again, or use another way to sign in."),
+    ),
+    "own-lock": Words(
+        403,
+        N_("You locked this account"),
+        N_(
+            "You locked this account yourself. Open the page /unlock to unlock it with your passkey."
+        ),
     ),
     "passkey-unknown": Words(
         403,

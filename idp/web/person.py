@@ -12,7 +12,6 @@ from accounts.errors import PasskeyRefusedError
 from accounts.notices import NoticeKind
 from accounts.sessions import BrowserSession
 from accounts.subject import IdentifierType
-from idp.contact import CONTACTS
 from idp.services import BRAND
 from idp.web import context
 
@@ -73,15 +72,8 @@ def is_fresh(session: BrowserSession) -> bool:
 
 def tell_of_sign_in(session: BrowserSession, what: str) -> None:
     """Tell her that a way to sign in came or went: on her pages, and where she can be reached."""
-    services = context.services()
-    contacts = services.contact_book.of_subject(session.subject_id)
-    claim = next(iter(contacts), "")
-    services.notices.tell(
-        session.subject_id,
-        NoticeKind.SIGN_IN_CHANGED,
-        {"what": what},
-        by=CONTACTS.get(claim),
-        address=contacts.get(claim, ""),
+    context.services().contact_book.tell(
+        session.subject_id, NoticeKind.SIGN_IN_CHANGED, {"what": what}
     )
 
 

@@ -113,6 +113,11 @@ FORMS = [
     ("/me/mandates/give", {"name": "x"}),
     ("/me/download", {"format": "json"}),
     ("/me/notices/read", {}),
+    ("/not-me/x", {}),
+    ("/lock", {"login": "lan", "position": "1", "code": "0000000000"}),
+    ("/me/lock", {}),
+    ("/me/incidents/x/settle", {}),
+    ("/desk/accounts/x/incidents/x", {"ground": "nothing was found"}),
     ("/desk/accounts/x/contact", {"claim": "email", "value": "evil@example.vn"}),
     ("/desk/contacts/x", {"decision": "confirm"}),
     ("/me/mandates/x/accept", {}),
@@ -158,7 +163,8 @@ def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
     # A card's reader app has no session of anybody's: its requests name a code that it was given.
     foreign |= {"/apply/chip/challenge", "/apply/chip/readings"}
     json = {"/sign-in/passkey/options", "/sign-in/passkey/verify", "/activate/passkey/options",
-            "/activate/passkey", "/me/passkeys/options", "/me/passkeys"}  # fmt: skip
+            "/activate/passkey", "/me/passkeys/options", "/me/passkeys",
+            "/unlock/passkey"}  # fmt: skip
     posts = {
         re.sub(r"<[^>]+>", "x", re.sub(r"<any\(\"?(\w+)[^>]*>", r"\1", rule.rule))
         for rule in world.app.url_map.iter_rules()

@@ -66,6 +66,8 @@ class Site:
         simulator = self._outside.enter_context(running(self.registers))
         self._settings.setdefault("SEN_REGISTERS_URL", f"http://{authority(simulator)}")
         self._settings.setdefault("SEN_XROAD_CLIENT", CLIENT)
+        places = (f"localhost:{party.port}" for party in (self.portal, self.bank))
+        self._settings.setdefault("SEN_OUTBOUND_ALLOW", ",".join(places))
         establish(self.registers)
         self._settings.setdefault("SEN_CSCA_FILE", str(authority_file(self.registers)))
         parties = (self.portal, self.bank)

@@ -1,5 +1,6 @@
 """Consents: what the person agreed to, and taking it back with one press."""
 
+from datetime import datetime
 from typing import Any
 
 import flask
@@ -10,6 +11,7 @@ from idp.web import context, person, timeline
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("consents", __name__)
+_STANDING = frozenset({ConsentState.ACTIVE, ConsentState.PAUSED})
 _WITHDRAWN = N_("Withdrawn. The agency can no longer read your data, and its sign-in has ended.")
 
 
@@ -40,14 +42,18 @@ def _page(subject_id: str, notice_text: str | None) -> str:
     return flask.render_template(
         "citizen/consents.html",
         section="consents",
-        active=[_told(c, "active", subject_id) for c in given if c.is_in_force(now)],
-        ended=[_told(c, _ended_state(c), subject_id) for c in given if not c.is_in_force(now)],
+        active=[_told(c, c.state.value, subject_id) for c in given if _stands(c, now)],
+        ended=[_told(c, _ended_state(c), subject_id) for c in given if not _stands(c, now)],
         notice_text=notice_text,
     )
 
 
+def _stands(consent: Consent, now: datetime) -> bool:
+    return consent.state in _STANDING and now < consent.valid_until
+
+
 def _ended_state(consent: Consent) -> str:
-    return "expired" if consent.state is ConsentState.ACTIVE else consent.state.value
+    return "expired" if consent.state in _STANDING else consent.state.value
 
 
 def _told(consent: Consent, state: str, subject_id: str) -> dict[str, Any]:

@@ -2,43 +2,20 @@
 
 import flask
 
-from accounts.attributes import DICTIONARY
 from accounts.notices import Notice, NoticeKind
-from idp.web import context, journey, person, timeline
+from idp.alarm import DISAVOWABLE, link_token
+from idp.web import context, journey, notice_words, person, timeline
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("notices", __name__)
-_TEXTS = {
-    NoticeKind.CONTACT_CHANGED: N_("%(what)s was changed"),
-    NoticeKind.CONTACT_CHANGE_ASKED: N_("An office asks to change: %(what)s"),
-    NoticeKind.CONTACT_CHANGE_REFUSED: N_("An office did not change: %(what)s"),
-    NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
-    NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed: %(what)s"),
-}
 _ADVICE = {
-    NoticeKind.CONTACT_CHANGED: N_(
-        "If this was not you, end all sign-ins, change your password and turn to your office."
-    ),
     NoticeKind.CONTACT_CHANGE_ASKED: N_(
         "A second officer has to confirm it. If you did not ask for this, turn to the office at once."
     ),
     NoticeKind.CONTACT_CHANGE_REFUSED: N_("Your contact data stays as it was."),
-    NoticeKind.DATA_COPIED: N_(
-        "If this was not you, end all sign-ins, change your password and turn to your office."
-    ),
-    NoticeKind.SIGN_IN_CHANGED: N_(
-        "If this was not you, end all sign-ins, change your password and turn to your office."
-    ),
+    NoticeKind.LOCKED: N_("Every sign-in ended then, and no service could read your data."),
 }
-_CHANGES = {
-    "passkey-added": N_("a passkey was added"),
-    "passkey-removed": N_("a passkey was removed"),
-    "password-changed": N_("the password was set"),
-    "app-added": N_("an authenticator app was set up"),
-    "app-removed": N_("the authenticator app was removed"),
-    "card-made": N_("a code card was made"),
-    "card-removed": N_("the code card was removed"),
-}
+_NOT_YOU = N_("If this was not you, say so: every sign-in ends at once and an officer sees it.")
 _NONE = N_("none")
 
 
@@ -46,12 +23,14 @@ _NONE = N_("none")
 def notices() -> str:
     """List them, newest first."""
     session = person.required()
-    found = context.services().notices.of_subject(session.subject_id)
+    services = context.services()
+    found = services.notices.of_subject(session.subject_id)
     return flask.render_template(
         "citizen/notices.html",
         section="notices",
         notices=[_told(one) for one in found],
         unread=sum(one.read_at is None for one in found),
+        has_incident=services.incidents.has_open(session.account_id),
     )
 
 
@@ -63,22 +42,24 @@ def read() -> flask.Response:
 
 
 def _told(one: Notice) -> dict[str, object]:
-    facts, claim = one.facts, one.facts.get("claim", "")
-    what = DICTIONARY[claim].label[flask.g.language] if claim in DICTIONARY else ""
-    if one.kind is NoticeKind.SIGN_IN_CHANGED:
-        change = _CHANGES[facts["what"]]
-        what = translate(change)
+    facts = one.facts
     changes = {}
     if one.kind is NoticeKind.CONTACT_CHANGED:
         changes = {
             "before": facts["before"] or translate(_NONE),
             "after": facts["after"] or translate(_NONE),
         }
+    is_disavowable = one.kind in DISAVOWABLE
+    vault = context.installation().vault
     return {
-        "title": translate(_TEXTS[one.kind], what=what),
-        "advice": translate(_ADVICE[one.kind]),
+        "id": one.id,
+        "title": notice_words.title(one),
+        "advice": translate(_NOT_YOU if is_disavowable else _ADVICE[one.kind]),
+        "not_me": f"/not-me/{link_token(vault, one.id)}" if is_disavowable else "",
         "at": one.made_at,
         "is_new": one.read_at is None,
         "officer": timeline.officer(facts["officer"]) if facts.get("officer") else "",
+        "browser": facts.get("browser", ""),
+        "network": facts.get("network", ""),
         **changes,
     }

@@ -17,7 +17,7 @@ from accounts.attributes import best_value
 from idp.applying.rules import ReasonMissingError
 from idp.desk import BY_OFFICERS, FOUR_EYES, Desk
 from idp.standing import FITTING
-from idp.web import context, errors, person, progress, timeline, words
+from idp.web import context, errors, notice_words, person, progress, timeline, words
 from idp.web.desk.entrance import desk
 from idp.web.language import N_, translate
 
@@ -96,6 +96,16 @@ def _page(
         waiting=[
             translate(words.LOCK_REASONS[asked.reason])
             for asked in services.unlock_requests.open_of(found.id)
+        ],
+        incidents=[
+            {
+                "id": one.id,
+                "number": one.number,
+                "about": notice_words.kind(one.about),
+                "opened_at": one.opened_at,
+            }
+            for one in services.incidents.of_account(found.id)
+            if one.closed_at is None
         ],
         is_own=found.subject_id == at.officer.subject_id,
         notice_text=notice_text,

@@ -14,7 +14,7 @@ from idp import audit
 from idp.applying.rules import BadApplicationError
 from idp.desk import Desk, SearchesUsedUpError
 from idp.register_checks import check
-from idp.web import context, errors, journey, person, progress, timeline, transaction
+from idp.web import context, errors, journey, notice_words, person, progress, timeline, transaction
 from idp.web.desk.entrance import desk
 from idp.web.language import N_, translate
 from idp.web.words import LOCK_REASONS
@@ -112,6 +112,16 @@ def _page(at: Desk, error: str | None = None, status: int = 200) -> flask.Respon
                 "asked_by": timeline.officer(one.asked_by),
             }
             for one in services.contact_requests.open()
+        ],
+        incidents=[
+            {
+                "id": one.id,
+                "account": one.account_id,
+                "number": one.number,
+                "about": notice_words.kind(one.about),
+                "opened_at": one.opened_at,
+            }
+            for one in services.incidents.all_open()
         ],
         error=error,
     )

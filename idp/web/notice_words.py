@@ -1,0 +1,49 @@
+"""Notices in words: on the own pages, and on the page behind the link of a message."""
+
+import flask
+
+from accounts.attributes import DICTIONARY
+from accounts.notices import Notice, NoticeKind
+from idp.web.language import N_, translate
+
+_TITLES = {
+    NoticeKind.CONTACT_CHANGED: N_("%(what)s was changed"),
+    NoticeKind.CONTACT_CHANGE_ASKED: N_("An office asks to change: %(what)s"),
+    NoticeKind.CONTACT_CHANGE_REFUSED: N_("An office did not change: %(what)s"),
+    NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
+    NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed: %(what)s"),
+    NoticeKind.SIGN_IN: N_("Somebody signed in with a browser that you had not used before"),
+    NoticeKind.LOCKED: N_("Your account was locked at your own wish"),
+    NoticeKind.UNLOCKED: N_("Your account was unlocked with a passkey"),
+}
+_KINDS = {
+    NoticeKind.UNLOCKED: N_("Your account was unlocked with a passkey"),
+    NoticeKind.CONTACT_CHANGED: N_("Contact data was changed"),
+    NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
+    NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed"),
+    NoticeKind.SIGN_IN: N_("A sign-in with a new browser"),
+}
+_CHANGES = {
+    "passkey-added": N_("a passkey was added"),
+    "passkey-removed": N_("a passkey was removed"),
+    "password-changed": N_("the password was set"),
+    "app-added": N_("an authenticator app was set up"),
+    "app-removed": N_("the authenticator app was removed"),
+    "card-made": N_("a code card was made"),
+    "card-removed": N_("the code card was removed"),
+}
+
+
+def title(one: Notice) -> str:
+    """Return what the notice tells, in a line."""
+    claim = one.facts.get("claim", "")
+    what = DICTIONARY[claim].label[flask.g.language] if claim in DICTIONARY else ""
+    if one.kind is NoticeKind.SIGN_IN_CHANGED:
+        change = _CHANGES[one.facts["what"]]
+        what = translate(change)
+    return translate(_TITLES[one.kind], what=what)
+
+
+def kind(code: str) -> str:
+    """Return what an incident was about: the kind of the notice that was not recognised."""
+    return translate(_KINDS[NoticeKind(code)])

@@ -1,0 +1,67 @@
+"""Messages to relying parties, and incidents that people report."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+_MOMENT = sa.DateTime(timezone=True)
+_OPEN = sa.text("closed_at IS NULL")
+_DUE = sa.text("due_at IS NOT NULL")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "outbox_message",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("kind", sa.String(24), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", _MOMENT, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", _MOMENT),
+        sa.Column("delivered_at", _MOMENT),
+        sa.Column("given_up_at", _MOMENT),
+        sa.Column("fault", sa.String(40), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox_message")),
+    )
+    op.create_index(
+        "ix_outbox_message_due_at",
+        "outbox_message",
+        ["due_at"],
+        sqlite_where=_DUE,
+        postgresql_where=_DUE,
+    )
+    op.create_table(
+        "incident",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("account_id", sa.String(32), nullable=False),
+        sa.Column("notice_id", sa.String(32), nullable=False),
+        sa.Column("about", sa.String(32), nullable=False),
+        sa.Column("opened_at", _MOMENT, nullable=False),
+        sa.Column("closed_at", _MOMENT),
+        sa.Column("closed_by", sa.String(16)),
+        sa.Column("officer_id", sa.String(32)),
+        sa.Column("finding", sa.LargeBinary()),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_incident_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incident")),
+        sa.UniqueConstraint("notice_id", name=op.f("uq_incident_notice_id")),
+    )
+    op.create_index("ix_incident_account_id_opened_at", "incident", ["account_id", "opened_at"])
+    op.create_index(
+        "ix_incident_open",
+        "incident",
+        ["opened_at"],
+        sqlite_where=_OPEN,
+        postgresql_where=_OPEN,
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("incident")
+    op.drop_table("outbox_message")
