@@ -41,6 +41,12 @@ class PasskeyUnknownError(PasskeyRefusedError):
     code = "passkey-unknown"
 
 
+class PhoneRefusedError(AccountsError):
+    """A phone's key cannot be kept: not proved, known already, or one too many."""
+
+    code = "phone-refused"
+
+
 class PasswordUnsuitableError(AccountsError):
     """A new password is too short, too long or too easy."""
 

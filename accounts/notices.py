@@ -42,6 +42,7 @@ class NoticeKind(StrEnum):
     CONTACT_CHANGE_REFUSED = "contact-change-refused"
     DATA_COPIED = "data-copied"
     SIGN_IN_CHANGED = "sign-in-changed"
+    QR_APPROVED = "qr-approved"
 
 
 class By(StrEnum):

@@ -21,6 +21,8 @@ from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
 from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import queue as desk_queue
+from idp.web.phone import approval, enrolment
+from idp.web.phone import home as phone_home
 from idp.web.protocol import attributes, authorize, discovery, logout, tokens
 from idp.web.sign_in import (
     acting_for,
@@ -29,6 +31,7 @@ from idp.web.sign_in import (
     front,
     passkey,
     password,
+    qr,
     second_factor,
 )
 
@@ -47,6 +50,7 @@ def register(app: flask.Flask) -> None:
         password.blueprint,
         second_factor.blueprint,
         passkey.blueprint,
+        qr.blueprint,
         activation.blueprint,
         acting_for.blueprint,
         consent.blueprint,
@@ -66,6 +70,10 @@ def register(app: flask.Flask) -> None:
         notices.blueprint,
         citizen_applications.blueprint,
         citizen_mandates.blueprint,
+        # The app on her phone.
+        phone_home.blueprint,
+        enrolment.blueprint,
+        approval.blueprint,
         # For officers.
         desk_queue.blueprint,
         desk_applications.blueprint,

@@ -99,6 +99,12 @@ def visitor() -> Visitor:
     )
 
 
+def is_phone() -> bool:
+    """True when the browser says that it runs on a phone or tablet."""
+    hint = flask.request.headers.get("Sec-CH-UA-Mobile", "")
+    return hint == "?1" or visitor().browser.endswith(("Android", "iPhone", "iPad"))
+
+
 def session_cookie() -> str:
     """Return the session cookie's value as it stands after this request, or nothing."""
     value: str = flask.g.get(

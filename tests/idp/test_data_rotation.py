@@ -29,6 +29,7 @@ NOT_SEALED = {
     "consent.asked", "consent.notice_hash", "data_key.sealed", "data_use.commitment",
     "failure.key", "identifier.blind_index", "interaction.browser", "interaction.id_hash",
     "notice.hash", "passkey.credential_id", "passkey.public_key", "passkey.user_handle",
+    "phone.public_key", "qr_sign_in.browser", "qr_sign_in.signature",
     "spent_assertion.key", "subject_chain.head", "subject_chain.removed_head",
 }  # fmt: skip
 

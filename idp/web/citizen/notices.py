@@ -4,6 +4,7 @@ import flask
 
 from accounts.attributes import DICTIONARY
 from accounts.notices import Notice, NoticeKind
+from idp.services import BRAND
 from idp.web import context, journey, person, timeline
 from idp.web.language import N_, translate
 
@@ -14,6 +15,7 @@ _TEXTS = {
     NoticeKind.CONTACT_CHANGE_REFUSED: N_("An office did not change: %(what)s"),
     NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
     NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed: %(what)s"),
+    NoticeKind.QR_APPROVED: N_("Your phone approved a sign-in to %(what)s"),
 }
 _ADVICE = {
     NoticeKind.CONTACT_CHANGED: N_(
@@ -29,6 +31,9 @@ _ADVICE = {
     NoticeKind.SIGN_IN_CHANGED: N_(
         "If this was not you, end all sign-ins, change your password and turn to your office."
     ),
+    NoticeKind.QR_APPROVED: N_(
+        "If this was not you, end that sign-in at once, or lock your account in the app."
+    ),
 }
 _CHANGES = {
     "passkey-added": N_("a passkey was added"),
@@ -38,6 +43,8 @@ _CHANGES = {
     "app-removed": N_("the authenticator app was removed"),
     "card-made": N_("a code card was made"),
     "card-removed": N_("the code card was removed"),
+    "phone-added": N_("a phone with the Sen ID app was added"),
+    "phone-removed": N_("a phone with the Sen ID app was removed"),
 }
 _NONE = N_("none")
 
@@ -68,6 +75,8 @@ def _told(one: Notice) -> dict[str, object]:
     if one.kind is NoticeKind.SIGN_IN_CHANGED:
         change = _CHANGES[facts["what"]]
         what = translate(change)
+    if one.kind is NoticeKind.QR_APPROVED:
+        what = _relying_party(facts["client_id"])
     changes = {}
     if one.kind is NoticeKind.CONTACT_CHANGED:
         changes = {
@@ -79,6 +88,14 @@ def _told(one: Notice) -> dict[str, object]:
         "advice": translate(_ADVICE[one.kind]),
         "at": one.made_at,
         "is_new": one.read_at is None,
+        "browser": facts.get("browser", ""),
+        "network": facts.get("network", ""),
         "officer": timeline.officer(facts["officer"]) if facts.get("officer") else "",
         **changes,
     }
+
+
+def _relying_party(client_id: str) -> str:
+    services = context.services()
+    found = services.installation.relying_parties.find(client_id, services.db)
+    return found.name(flask.g.language) if found else client_id or BRAND
