@@ -28,6 +28,8 @@ def test_a_phone_lets_the_browser_in_that_began_and_the_person_is_told(world: Wo
     page = browser.visit(attempt.url)
     screen = begin(world, browser, page.form("/sign-in/password").values["interaction"])
     assert as_json(browser.open(f"{screen.path}/status"))["state"] == "waiting"
+    # Without scripts the page loads itself anew, well within a frame's five seconds.
+    assert '<noscript><meta http-equiv="refresh" content="3"></noscript>' in screen.show().html
     asked = phone.scan(screen.frame())
     for text in ("Sample service portal", "Firefox · Linux", "The same as this phone's"):
         assert text in asked.text

@@ -42,10 +42,10 @@ class Pace:
     def __init__(self, least: timedelta, most_known: int) -> None:
         self._least = least
         self._most_known = most_known
-        self._last: OrderedDict[bytes, datetime] = OrderedDict()
+        self._last: OrderedDict[tuple[bytes, str], datetime] = OrderedDict()
         self._lock = threading.Lock()
 
-    def is_too_fast(self, who: bytes, now: datetime) -> bool:
+    def is_too_fast(self, who: tuple[bytes, str], now: datetime) -> bool:
         """True when this one asked only just now."""
         with self._lock:
             last = self._last.get(who)
@@ -105,7 +105,7 @@ def show(id_: str) -> str:
 def status(id_: str) -> flask.Response:
     """Return where it stands, with the present frame while it waits."""
     installation, binding = context.installation(), context.visitor().binding
-    if _pace.is_too_fast(binding, installation.clock()):
+    if _pace.is_too_fast((binding, id_), installation.clock()):
         refused = errors.problem("too-many-failures", 429)
         refused.headers["Retry-After"] = "1"
         return refused

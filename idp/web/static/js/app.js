@@ -77,6 +77,7 @@ function onEnrol(form) {
 }
 
 function onRequest(form) {
+  form.addEventListener("change", () => say(""));
   form.addEventListener("submit", async (event) => {
     if (event.submitter?.value !== "approve" || form.elements.signature.value) return;
     event.preventDefault();

@@ -5,6 +5,7 @@
 
 const place = document.getElementById("qr");
 const path = document.getElementById("qr-path");
+const EVERY = 1000;
 let over = false;
 
 function take(news) {
@@ -20,14 +21,14 @@ function take(news) {
 
 async function ask() {
   if (over) return;
-  let wait = 1000;
+  let wait = EVERY;
   try {
     const answer = await fetch(place.dataset.status, { credentials: "same-origin", cache: "no-store" });
     if (answer.ok) take(await answer.json());
-    else if (answer.status === 429) wait = 2000;
+    else if (answer.status === 429) wait = 2 * EVERY;
     else if (answer.status < 500) window.location.reload();
   } catch {
-    wait = 3000;
+    wait = 3 * EVERY;
   }
   window.setTimeout(ask, wait);
 }
@@ -38,7 +39,7 @@ function listen() {
   source.addEventListener("error", () => {
     // No room for a stream, or it was open long enough.
     source.close();
-    ask();
+    window.setTimeout(ask, EVERY);
   });
 }
 
