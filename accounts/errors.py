@@ -47,6 +47,12 @@ class OwnLockError(PasskeyRefusedError):
     code = "own-lock"
 
 
+class PhoneRefusedError(AccountsError):
+    """A phone's key cannot be kept: not proved, known already, or one too many."""
+
+    code = "phone-refused"
+
+
 class PasswordUnsuitableError(AccountsError):
     """A new password is too short, too long or too easy."""
 

@@ -51,6 +51,7 @@ class AuthenticationMethod(StrEnum):
     ACTIVATION_CODE = "activation-code"
     TOTP = "totp"
     CODE_CARD = "code-card"
+    PHONE = "phone"
 
 
 SECOND_FACTORS = frozenset({AuthenticationMethod.TOTP, AuthenticationMethod.CODE_CARD})
@@ -62,6 +63,8 @@ _METHOD_REFERENCES = {
     AuthenticationMethod.PASSKEY: ("pop", "user", "mfa"),
     AuthenticationMethod.TOTP: ("otp", "mfa"),
     AuthenticationMethod.CODE_CARD: ("otp", "mfa"),
+    # A key in the phone's browser, used by somebody present who had unlocked a passkey there.
+    AuthenticationMethod.PHONE: ("swk", "user", "mfa"),
 }
 
 
@@ -93,6 +96,9 @@ def strength_of(methods: Iterable[AuthenticationMethod]) -> Strength:
         # User verification may be a PIN, which the server cannot tell from a fingerprint, so a
         # browser passkey is two factors without a proven biometric: level 2 (Art. 20).
         return Strength(AuthenticationLevel.LEVEL_2, phishing_resistant=True)
+    if AuthenticationMethod.PHONE in proved:
+        # As much as the phone's own session proved, but a code can be shown on from a false page.
+        return Strength(AuthenticationLevel.LEVEL_2)
     if AuthenticationMethod.PASSWORD in proved and proved & SECOND_FACTORS:
         # Two different factors; but whoever is lured to a false page types both into it.
         return Strength(AuthenticationLevel.LEVEL_2)

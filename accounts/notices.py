@@ -45,6 +45,7 @@ class NoticeKind(StrEnum):
     SIGN_IN = "sign-in"
     LOCKED = "locked"
     UNLOCKED = "unlocked"
+    QR_APPROVED = "qr-approved"
 
 
 class By(StrEnum):

@@ -93,6 +93,11 @@ class BrowserSession:
         return strength_of(self.methods)
 
     @property
+    def is_approved_elsewhere(self) -> bool:
+        """True when a phone let this browser in: whose browser it is rests on what she saw there."""
+        return AuthenticationMethod.PHONE in self.methods
+
+    @property
     def references(self) -> tuple[str, ...]:
         """The ``amr`` values (RFC 8176) of everything that was proved."""
         seen = [value for method in self.methods for value in references_of(method)]

@@ -26,6 +26,7 @@ from idp.oidc.grants import Grants
 DISAVOWABLE = frozenset(
     {
         NoticeKind.SIGN_IN,
+        NoticeKind.QR_APPROVED,
         NoticeKind.UNLOCKED,
         NoticeKind.SIGN_IN_CHANGED,
         NoticeKind.CONTACT_CHANGED,

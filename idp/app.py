@@ -149,7 +149,7 @@ def _page_to_return_to() -> str:
     if interaction:
         return f"/authorize?interaction={quote(interaction, safe='')}"
     own_page = re.match(
-        r"/me(/[a-z]+)?|/activate|/sign-in|/apply(/[a-z]+)?|/desk(/applications/[0-9a-f]{32})?",
+        r"/me(/[a-z]+)?|/activate|/sign-in|/apply(/[a-z]+)?|/desk(/applications/[0-9a-f]{32})?|/app/[a-z]*",
         request.path,
     )
     return own_page.group() if own_page else "/"

@@ -61,6 +61,10 @@ _WORDS = {
         "Cách đăng nhập vào tài khoản Sen ID của bạn đã được thay đổi.",
         "How you sign in to your Sen ID account was changed.",
     ),
+    NoticeKind.QR_APPROVED: (
+        "Điện thoại của bạn vừa cho phép một trình duyệt đăng nhập vào tài khoản Sen ID của bạn.",
+        "Your phone has just let a browser sign in to your Sen ID account.",
+    ),
 }
 _SUBJECT = "Sen ID: thông báo về tài khoản của bạn / a notice about your account"
 _NOT_ASKED = (

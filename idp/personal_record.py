@@ -15,11 +15,13 @@ from accounts.account import Account, ActorKind, account, account_lock
 from accounts.applications import Application, Outcome
 from accounts.attributes import DICTIONARY, best_value
 from accounts.mandates import mandate
+from accounts.phones import phone
 from accounts.secrets import password
 from accounts.sessions import browser_session
 from accounts.subject import subject
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseEntry, subject_chain
 from consent.decisions import consent, notice
+from idp.login.qr import qr_sign_in
 from idp.oidc.grants import oauth_grant
 from idp.services import Services
 
@@ -33,6 +35,8 @@ _UNTOLD = {
     "mandate": set[str](),
     "subject_chain": {"subject_id", "oldest_at"},
     "account_lock": set[str](),
+    "phone": {"account_id", "public_key"},
+    "qr_sign_in": {"browser", "sealed", "number", "choices", "signature", "account_id"},
 }
 """Columns that are secrets, or technical and without meaning for a person."""
 
@@ -180,6 +184,8 @@ class PersonalRecord:
                 }
                 for key in services.passkeys.of_account(found.id)
             ],
+            "phones": self._rows(phone, phone.c.account_id == found.id),
+            "sign_ins_by_code": self._rows(qr_sign_in, qr_sign_in.c.account_id == found.id),
         }
 
     def _chain(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from accounts.incidents import Incidents
 from accounts.mandates import Mandates
 from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
+from accounts.phones import Phones
 from accounts.schema import Chance, Clock
 from accounts.second_factors import SecondFactors
 from accounts.secrets import PasswordHashing, Passwords
@@ -46,6 +47,7 @@ from idp.log_keys import LogKeys
 from idp.login.authorization import Authorization
 from idp.login.card_lock import CardLock
 from idp.login.interaction import Interactions
+from idp.login.qr import QrSignIns
 from idp.login.sign_in import SignInDesk
 from idp.login.ways import WaysToSignIn
 from idp.mandating import Mandating
@@ -219,6 +221,20 @@ class Services:
         """Authenticator apps and code cards."""
         i = self.installation
         return SecondFactors(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def phones(self) -> Phones:
+        """Phones enrolled with the app."""
+        i = self.installation
+        return Phones(self.db, i.clock, i.chance)
+
+    @lazily
+    def qr_sign_ins(self) -> QrSignIns:
+        """Sign-ins by QR code."""
+        i = self.installation
+        return QrSignIns(
+            self.db, i.clock, i.chance, i.vault, self.phones, self.limits, i.settings.issuer
+        )
 
     @lazily
     def ways(self) -> WaysToSignIn:

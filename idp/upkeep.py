@@ -41,6 +41,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "assertions": purge_assertions(db, now),
             "lapsed holds": services.standing.end_lapsed_holds(),
             "chip requests": services.chip_requests.purge(now - _CHIP_REQUESTS_KEPT),
+            "sign-ins by QR code": services.qr_sign_ins.purge(now),
             "failures": services.limits.purge(now),
             "messages": services.outbox.purge(now - dispatch.KEPT),
             "signing keys": services.signing_keys.purge(now),

@@ -113,7 +113,7 @@ class Authorization:
             purpose=relying_party.purpose,
             required=request.required,
             optional=request.optional,
-            offline=request.offline,
+            offline=_lasting(request, session),
             acting_for=mandate.principal_id if mandate else None,
         )
 
@@ -125,7 +125,7 @@ class Authorization:
         mandate: Mandate | None,
     ) -> wire.Response:
         """Answer with a code."""
-        now = self.clock()
+        now, lasting = self.clock(), _lasting(request, session)
         code = AuthorizationCode(
             grant_id=self.chance(16).hex(),
             client_id=request.client_id,
@@ -136,7 +136,7 @@ class Authorization:
             consent_id=consent.id,
             acting_for=mandate.principal_id if mandate else None,
             mandate_id=mandate.id if mandate else None,
-            scope=" ".join(request.scope),
+            scope=" ".join(s for s in request.scope if lasting or s != "offline_access"),
             nonce=request.nonce,
             code_challenge=request.code_challenge,
             userinfo_claims=request.userinfo,
@@ -145,10 +145,17 @@ class Authorization:
             acr=best_acr(session.strength, request.acr_values),
             amr=session.references,
             auth_time=_seconds(session.authenticated_at),
-            offline=request.offline,
+            offline=lasting,
             expires_at=_seconds(now + self.lifetimes.authorization_code),
         )
         return code_response(self.codes, self.issuer, request, code)
+
+
+def _lasting(request: AuthorizationRequest, session: BrowserSession) -> bool:
+    """True when data may be read on while she is away; never by what a phone let in from afar
+    (OIDC Core §11 lets a provider leave the wish out).
+    """
+    return request.offline and not session.is_approved_elsewhere
 
 
 def _seconds(moment: datetime) -> int:

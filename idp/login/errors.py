@@ -50,3 +50,42 @@ class NotOfferedError(LoginError):
     """The choice was not among those offered."""
 
     code = "not-offered"
+
+
+class QrGoneError(LoginError):
+    """There is no such sign-in by QR code for this browser or phone, or it is over.
+
+    One code for all causes: whoever tries ids learns nothing.
+    """
+
+    code = "qr-gone"
+
+
+class QrTakenError(LoginError):
+    """Another phone scanned the code first."""
+
+    code = "qr-taken"
+
+
+class QrElsewhereError(LoginError):
+    """The link for the same device was opened in another network."""
+
+    code = "qr-elsewhere"
+
+
+class QrNumberError(LoginError):
+    """Another number was chosen than the browser shows; the sign-in has failed."""
+
+    code = "qr-number"
+
+
+class QrRefusedError(LoginError):
+    """The approval is not signed by a phone of this account."""
+
+    code = "qr-refused"
+
+
+class PasskeyAskedError(LoginError):
+    """The phone's own session is too old or too weak to approve anything."""
+
+    code = "passkey-asked"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from accounts.attributes import SENSITIVE
 from accounts.levels import Strength, strengths_wanted
 from accounts.sessions import BrowserSession
 from consent.decisions import Consent
@@ -15,7 +16,9 @@ from idp.oidc.request import AuthorizationRequest
 
 @dataclass(frozen=True)
 class SignIn:
-    """The person has to authenticate; ``reason`` is sign-in, reauthentication or step-up."""
+    """The person has to authenticate; ``reason`` is sign-in, reauthentication, step-up, or
+    step-up-passkey where nothing else will do.
+    """
 
     reason: str
 
@@ -141,6 +144,16 @@ def _level_is_as_high_as_asked(facts: Facts) -> Step | None:
     return _unmet() if request.acr_is_essential else None
 
 
+def _sensitive_data_is_not_opened_from_afar(facts: Facts) -> Step | None:
+    assert facts.session is not None  # noqa: S101 - the first check
+    # A code can be shown on from a false page (docs/decisions/0018).
+    if not facts.session.is_approved_elsewhere:
+        return None
+    if SENSITIVE.isdisjoint(facts.request.optional):
+        return None
+    return Refuse("login_required") if facts.is_silent else SignIn("step-up-passkey")
+
+
 def _it_is_known_in_whose_name(facts: Facts) -> Step | None:
     if facts.mandates == 0 or facts.acting_chosen:
         return None
@@ -169,6 +182,7 @@ _CHECKS: tuple[Callable[[Facts], Step | None], ...] = (
     _authentication_is_as_recent_as_asked,
     _it_is_the_person_asked_for,
     _level_is_as_high_as_asked,
+    _sensitive_data_is_not_opened_from_afar,
     _it_is_known_in_whose_name,
     _level_is_as_high_as_the_mandate_demands,
     _the_person_agrees,

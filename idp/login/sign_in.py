@@ -279,6 +279,36 @@ class SignInDesk:
             raise PasskeyRefusedError("account-not-open")
         return self.complete(account, (AuthenticationMethod.PASSKEY,), visitor, current)
 
+    def by_phone(
+        self,
+        account_id: str,
+        visitor: Visitor,
+        current: BrowserSession | None,
+        *,
+        is_asked: bool = True,
+    ) -> tuple[BrowserSession, str] | None:
+        """Sign in where a phone of the account approved it, after that was picked up.
+
+        As with a passkey the answer is None where she could gain nothing: a session that proves
+        more must not become one that proves less.
+
+        Raises:
+            SignInRefusedError: the account cannot be used any more.
+        """
+        account = self.accounts.account(account_id)
+        if not account.is_open:
+            audit.security_event("sign-in.refused", method="phone", account=account.id)
+            raise SignInRefusedError
+        methods = (AuthenticationMethod.PHONE,)
+        if (
+            not is_asked
+            and current is not None
+            and current.account_id == account.id
+            and current.strength.meets(strength_of(methods))
+        ):
+            return None
+        return self.complete(account, methods, visitor, current)
+
     def by_activation_code(
         self, login: str, code: str, visitor: Visitor, current: BrowserSession | None
     ) -> tuple[BrowserSession, str]:

@@ -24,6 +24,8 @@ from idp.web.desk import applications as desk_applications
 from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import incidents as desk_incidents
 from idp.web.desk import queue as desk_queue
+from idp.web.phone import approval, enrolment
+from idp.web.phone import home as phone_home
 from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens
 from idp.web.sign_in import (
     acting_for,
@@ -33,6 +35,7 @@ from idp.web.sign_in import (
     not_me,
     passkey,
     password,
+    qr,
     second_factor,
 )
 from idp.web.sign_in import lock as own_lock
@@ -54,6 +57,7 @@ def register(app: flask.Flask) -> None:
         password.blueprint,
         second_factor.blueprint,
         passkey.blueprint,
+        qr.blueprint,
         activation.blueprint,
         not_me.blueprint,
         own_lock.blueprint,
@@ -77,6 +81,10 @@ def register(app: flask.Flask) -> None:
         lock.blueprint,
         citizen_applications.blueprint,
         citizen_mandates.blueprint,
+        # The app on her phone.
+        phone_home.blueprint,
+        enrolment.blueprint,
+        approval.blueprint,
         # For officers.
         desk_queue.blueprint,
         desk_applications.blueprint,

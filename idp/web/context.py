@@ -107,6 +107,12 @@ def _known() -> str:
     return flask.request.cookies.get(cookie_name(_KNOWN_COOKIE), "")
 
 
+def is_phone() -> bool:
+    """True when the browser says that it runs on a phone or tablet."""
+    hint = flask.request.headers.get("Sec-CH-UA-Mobile", "")
+    return hint == "?1" or visitor().browser.endswith(("Android", "iPhone", "iPad"))
+
+
 def session_cookie() -> str:
     """Return the session cookie's value as it stands after this request, or nothing."""
     value: str = flask.g.get(

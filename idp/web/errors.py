@@ -97,6 +97,50 @@ _TABLE = {
         N_("The passkey was not accepted"),
         N_("This passkey belongs to no account any more. Use another way to sign in."),
     ),
+    "qr-gone": Words(
+        401,
+        N_("This code is no longer good"),
+        N_(
+            "The code has moved on, was used, or belongs to another browser. "
+            "Point the app's camera at the code on the screen once more, or show a new one."
+        ),
+    ),
+    "qr-taken": Words(
+        409,
+        N_("Another phone was first"),
+        N_(
+            "Somebody else has scanned this code. If nobody beside you did, close the page that "
+            "shows it and begin again."
+        ),
+    ),
+    "qr-elsewhere": Words(
+        403,
+        N_("This link is for another device"),
+        N_(
+            "The sign-in began in another network. If somebody sent you this link, close it: "
+            "nothing has happened. On another device, scan the code that it shows."
+        ),
+    ),
+    "qr-number": Words(
+        409,
+        N_("That was another number"),
+        N_("The sign-in was ended. Nobody was let in."),
+    ),
+    "qr-refused": Words(
+        403,
+        N_("This phone cannot approve"),
+        N_("The app on this phone is not set up for your account. Set it up and scan again."),
+    ),
+    "passkey-asked": Words(
+        401,
+        N_("Please use your passkey"),
+        N_("Sign in on this phone with your passkey before you approve a sign-in."),
+    ),
+    "phone-refused": Words(
+        403,
+        N_("The phone was not added"),
+        N_("This phone is known already, or you have five phones. Remove one first."),
+    ),
     "password-unsuitable": Words(
         422,
         N_("Choose another password"),

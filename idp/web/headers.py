@@ -26,6 +26,12 @@ def allow_image(uri: str | None) -> None:
         flask.g.image_source = f"{parts.scheme}://{parts.netloc}"
 
 
+def allow_app(*, camera: bool = False) -> None:
+    """Let this page be the phone app's: it has a manifest, and may use the camera to scan."""
+    flask.g.is_app = True
+    flask.g.uses_camera = camera
+
+
 def fixed(*, is_secure: bool) -> dict[str, str]:
     """Return the headers that every answer carries, whatever it is."""
     headers = {
@@ -46,7 +52,7 @@ def fixed(*, is_secure: bool) -> dict[str, str]:
     return headers
 
 
-def policy(form_target: str = "", image_source: str = "") -> str:
+def policy(form_target: str = "", image_source: str = "", *, is_app: bool = False) -> str:
     """Return the content security policy of a page that may lead to these places."""
     return "; ".join(
         (
@@ -56,6 +62,7 @@ def policy(form_target: str = "", image_source: str = "") -> str:
             f"img-src 'self' {image_source}".strip(),
             "font-src 'self'",
             "connect-src 'self'",
+            *(["manifest-src 'self'", "worker-src 'self'"] if is_app else []),
             f"form-action 'self' {form_target}".strip(),
             "base-uri 'none'",
             "frame-ancestors 'none'",
@@ -73,8 +80,14 @@ def install(app: flask.Flask, *, is_secure: bool) -> None:
         headers = response.headers
         headers.update(always)
         headers["Content-Security-Policy"] = policy(
-            flask.g.get("form_target", ""), flask.g.get("image_source", "")
+            flask.g.get("form_target", ""),
+            flask.g.get("image_source", ""),
+            is_app=flask.g.get("is_app", False),
         )
+        if flask.g.get("uses_camera"):
+            headers["Permissions-Policy"] = always["Permissions-Policy"].replace(
+                "camera=()", "camera=(self)"
+            )
         if flask.request.endpoint == "static" and response.status_code in {200, 304}:
             is_named = "v" in flask.request.args or "/vendor/" in flask.request.path
             headers["Cache-Control"] = _IMMUTABLE if is_named else _STATIC_AGE

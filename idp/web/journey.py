@@ -125,6 +125,9 @@ def sign_in_page(
         can_cancel=under_way is not None,
         activate_href=step_href("/activate", interaction_id),
         next=forms.local_page(flask.request.values.get("next", "")),
+        # On her own pages a phone's approval is never the stronger way that a page asks for.
+        by_app=reason == "sign-in" or (under_way is not None and reason == "reauthentication"),
+        on_phone=context.is_phone(),
     )
 
 

@@ -4,6 +4,8 @@ import flask
 
 from accounts.attributes import DICTIONARY
 from accounts.notices import Notice, NoticeKind
+from idp.services import BRAND
+from idp.web import timeline
 from idp.web.language import N_, translate
 
 _TITLES = {
@@ -12,6 +14,7 @@ _TITLES = {
     NoticeKind.CONTACT_CHANGE_REFUSED: N_("An office did not change: %(what)s"),
     NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
     NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed: %(what)s"),
+    NoticeKind.QR_APPROVED: N_("Your phone approved a sign-in to %(what)s"),
     NoticeKind.SIGN_IN: N_("Somebody signed in with a browser that you had not used before"),
     NoticeKind.LOCKED: N_("Your account was locked at your own wish"),
     NoticeKind.UNLOCKED: N_("Your account was unlocked with a passkey"),
@@ -22,6 +25,7 @@ _KINDS = {
     NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
     NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed"),
     NoticeKind.SIGN_IN: N_("A sign-in with a new browser"),
+    NoticeKind.QR_APPROVED: N_("A sign-in by code, approved on a phone"),
 }
 _CHANGES = {
     "passkey-added": N_("a passkey was added"),
@@ -31,6 +35,8 @@ _CHANGES = {
     "app-removed": N_("the authenticator app was removed"),
     "card-made": N_("a code card was made"),
     "card-removed": N_("the code card was removed"),
+    "phone-added": N_("a phone with the Sen ID app was added"),
+    "phone-removed": N_("a phone with the Sen ID app was removed"),
 }
 
 
@@ -41,6 +47,10 @@ def title(one: Notice) -> str:
     if one.kind is NoticeKind.SIGN_IN_CHANGED:
         change = _CHANGES[one.facts["what"]]
         what = translate(change)
+    if one.kind is NoticeKind.QR_APPROVED:
+        # Signing in to one's own pages has no relying party.
+        client_id = one.facts["client_id"]
+        what = timeline.agency(client_id) if client_id else BRAND
     return translate(_TITLES[one.kind], what=what)
 
 

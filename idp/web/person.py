@@ -64,7 +64,11 @@ def is_strongest(session: BrowserSession) -> bool:
 
 
 def is_fresh(session: BrowserSession) -> bool:
-    """True when she authenticated just now."""
+    """True when she authenticated just now, and in this browser: what a phone lets in from afar may
+    change nothing that others could use later (docs/decisions/0018).
+    """
+    if session.is_approved_elsewhere:
+        return False
     installation = context.installation()
     age = installation.clock() - session.authenticated_at
     return timedelta(0) <= age <= installation.settings.lifetimes.fresh_authentication
@@ -72,9 +76,12 @@ def is_fresh(session: BrowserSession) -> bool:
 
 def tell_of_sign_in(session: BrowserSession, what: str) -> None:
     """Tell her that a way to sign in came or went: on her pages, and where she can be reached."""
-    context.services().contact_book.tell(
-        session.subject_id, NoticeKind.SIGN_IN_CHANGED, {"what": what}
-    )
+    tell(session, NoticeKind.SIGN_IN_CHANGED, {"what": what})
+
+
+def tell(session: BrowserSession, kind: NoticeKind, facts: dict[str, str]) -> None:
+    """Tell her on her pages, and where she can be reached."""
+    context.services().contact_book.tell(session.subject_id, kind, facts)
 
 
 def creation_options(account: Account) -> dict[str, Any]:

@@ -151,6 +151,14 @@ class Site:
         finally:
             installation.engine.dispose()
 
+    def code_on(self, page: str) -> str:
+        """Return the address that the code on the page of a sign-in spells now."""
+        with self._transaction() as services:
+            known = services.qr_sign_ins
+            found = known._find(page.rsplit("/", 1)[1])
+            assert found is not None
+            return known.address_of(known.frame(found))
+
     def services(self) -> AbstractContextManager[Services]:
         """Open a transaction on the running site's database, as its registers' officers do."""
         return self._transaction()

@@ -110,6 +110,45 @@ def test_acting_for_pages_are_accessible(site: Site, visit: Visit) -> None:
     visit.look("consents-acting-for")
 
 
+def test_the_apps_pages_are_accessible(site: Site, enter: Callable[..., Visit]) -> None:
+    citizen, phone, computer = site.person("passkey"), enter(), enter()
+    # No camera stands before this browser, so the code's address is pasted.
+    phone.sign_in_to_own_pages(citizen)
+    phone.go("/app/enrol")
+    phone.look("app-enrol")
+    phone.press("enrol-submit")
+    phone.is_on("/app/")
+    for name in ("", "scan", "lock", "offline"):
+        phone.go(f"/app/{name}")
+        phone.look(f"app-{name or 'home'}")
+    phone.go("/q/1.0.0.0")
+    phone.look("app-opened")
+    phone.go("/app/switch/1.0.0.0")
+    phone.look("app-switch")
+    phone.go("/me/passkeys")
+    phone.look("me-passkeys-phone")
+
+    computer.begin(site.bank)
+    computer.press("qr-begin")
+    computer.look("qr-code")
+    address = site.code_on(computer.page.url)
+    phone.go("/app/scan")
+    phone.fill(frame=address)
+    phone.press("scan-submit")
+    expect(phone.page.locator("#request-form")).to_be_visible()
+    phone.look("app-request")
+    expect(computer.page.locator(".sen-number")).to_be_visible()
+    computer.look("qr-number")
+    phone.press("request-decline")
+    expect(computer.page.locator("#qr-again")).to_be_visible()
+
+    on_phone = enter(user_agent="Mozilla/5.0 (Android 16; Mobile; rv:140.0) Firefox/140.0")
+    on_phone.begin(site.bank)
+    on_phone.look("sign-in-on-phone")
+    on_phone.press("qr-begin")
+    on_phone.look("qr-on-phone")
+
+
 def test_own_pages_are_accessible_when_nothing_has_happened(site: Site, visit: Visit) -> None:
     visit.sign_in_to_own_pages(site.person("passkey"))
     for name in ("", "uses", "consents", "passkeys", "download"):

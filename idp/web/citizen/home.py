@@ -17,8 +17,9 @@ _ACCOUNT_LEVELS = {
 }
 _AUTHENTICATION_LEVELS = {
     1: N_("Level 1: signed in with one factor"),
-    2: N_("Level 2: signed in with a passkey, which cannot be phished"),
+    2: N_("Level 2: signed in with two factors"),
 }
+_PHISHING_RESISTANT = N_("Level 2: signed in with a passkey, which cannot be phished")
 
 
 @blueprint.get("/me")
@@ -39,6 +40,10 @@ def home() -> str:
         passkeys=services.passkeys.count(session.account_id),
         levels={
             "account": translate(_ACCOUNT_LEVELS[account.level.value]),
-            "authentication": translate(_AUTHENTICATION_LEVELS[int(session.level)]),
+            "authentication": translate(
+                _PHISHING_RESISTANT
+                if session.strength.phishing_resistant
+                else _AUTHENTICATION_LEVELS[int(session.level)]
+            ),
         },
     )

@@ -126,6 +126,7 @@ def _page(
         can_remove=len(keys) > 1 or has_password,
         has_password=has_password,
         second=services.second_factors.held(session.account_id),
+        phones=services.phones.of_account(session.account_id),
         login=person.login_of(session.subject_id),
         # The password field is to blame for a password's faults only.
         error_target="new-password" if error == PasswordUnsuitableError.code else "",

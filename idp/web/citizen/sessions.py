@@ -14,6 +14,7 @@ _METHODS = {
     AuthenticationMethod.ACTIVATION_CODE: N_("Activation code"),
     AuthenticationMethod.TOTP: N_("Authenticator app"),
     AuthenticationMethod.CODE_CARD: N_("Code card"),
+    AuthenticationMethod.PHONE: N_("Approved on your phone"),
 }
 _UNKNOWN_BROWSER = N_("Unknown browser")
 

@@ -8,8 +8,8 @@ from idp.web import context, forms, journey, person
 from idp.web.language import LANGUAGES
 
 blueprint = flask.Blueprint("front", __name__)
-# Working at the desk and giving mandates: what a false page can ask for is not enough (ADR 14, 17).
-_BY_PASSKEY_ONLY = ("/desk", "/me/mandates")
+# Working at the desk, giving mandates, letting others in by phone: what a false page can ask for is not enough (ADR 14, 17).
+_BY_PASSKEY_ONLY = ("/desk", "/me/mandates", "/app/")
 
 
 @blueprint.get("/")

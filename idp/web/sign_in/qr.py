@@ -1,0 +1,213 @@
+"""Signing in by QR code, in the browser that begins: the moving code, the number, picking it up.
+
+The page works without scripts: it then loads itself anew every three seconds. With them the next frame
+is pushed by server-sent events, or asked for once a second. A stream of events holds one of the
+process's few threads, so only one is open at a time and for twenty seconds; everybody else asks.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import flask
+import orjson
+import qrcode
+from qrcode.constants import ERROR_CORRECT_M
+
+from idp.database import for_reading
+from idp.login.errors import LoginError, SignInRefusedError, TooManyFailuresError
+from idp.login.flow import SignIn
+from idp.login.qr import QrSignIns, QrState, Wanted
+from idp.services import Installation
+from idp.web import context, errors, forms, journey
+
+blueprint = flask.Blueprint("qr", __name__)
+STREAMS: Final = 1
+_STREAM_SECONDS = 20
+_streams = threading.BoundedSemaphore(STREAMS)
+_OPEN = (QrState.CREATED, QrState.SHOWN)
+_MARGIN = 4
+# Any mask is as good to a reader, and trying all eight takes four times as long.
+_MASK = 3
+
+
+class Pace:
+    """Keeps browsers from asking faster than the frames move. Each process counts for itself: what
+    it protects is its own time.
+    """
+
+    def __init__(self, least: timedelta, most_known: int) -> None:
+        self._least = least
+        self._most_known = most_known
+        self._last: OrderedDict[tuple[bytes, str], datetime] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def is_too_fast(self, who: tuple[bytes, str], now: datetime) -> bool:
+        """True when this one asked only just now."""
+        with self._lock:
+            last = self._last.get(who)
+            if last is not None and timedelta(0) <= now - last < self._least:
+                return True
+            self._last[who] = now
+            self._last.move_to_end(who)
+            if len(self._last) > self._most_known:
+                self._last.popitem(last=False)
+            return False
+
+
+_pace = Pace(timedelta(milliseconds=400), most_known=20_000)
+
+
+@blueprint.post("/sign-in/qr")
+def begin() -> flask.Response:
+    """Begin, for the parked request or for a page of her own."""
+    form = flask.request.form
+    under_way = journey.find(form.get("interaction", ""))
+    try:
+        begun = context.services().qr_sign_ins.begin(
+            _wanted(under_way, forms.local_page(form.get("next", ""))),
+            context.visitor(),
+            same_device=context.is_phone(),
+        )
+    except TooManyFailuresError as error:
+        body = journey.sign_in_page(under_way, error=error.code)
+        return flask.Response(body, errors.words(error.code).status)
+    return journey.see_other(f"/sign-in/qr/{begun.id}")
+
+
+@blueprint.get("/sign-in/qr/<id_>")
+def show(id_: str) -> str:
+    """Show the code, then the number, then the way on."""
+    known = context.services().qr_sign_ins
+    found = known.of_browser(id_, context.visitor().binding)
+    under_way = None
+    if found.wanted.interaction_id and found.state in {*_OPEN, QrState.CLAIMED, QrState.APPROVED}:
+        under_way = journey.take_up(found.wanted.interaction_id)
+    known.note_shown(found)
+    draws = found.state in _OPEN and not found.same_device
+    return flask.render_template(
+        "sign_in/qr.html",
+        sign_in=found,
+        state="waiting" if found.state in _OPEN else found.state.value,
+        picture=picture(known.address_of(known.frame(found))) if draws else None,
+        app_href=f"/app/switch/{known.frame(found)}",
+        relying_party=under_way.shown() if under_way else None,
+        interaction=found.wanted.interaction_id,
+        next=found.wanted.next,
+        back_href=journey.go_on(found.wanted.interaction_id, otherwise="/sign-in"),
+    )
+
+
+@blueprint.get("/sign-in/qr/<id_>/status")
+def status(id_: str) -> flask.Response:
+    """Return where it stands, with the present frame while it waits."""
+    installation, binding = context.installation(), context.visitor().binding
+    if _pace.is_too_fast((binding, id_), installation.clock()):
+        refused = errors.problem("too-many-failures", 429)
+        refused.headers["Retry-After"] = "1"
+        return refused
+    try:
+        document = _status(context.services().qr_sign_ins, id_, binding)
+    except LoginError as error:
+        return errors.problem(error.code)
+    return flask.Response(orjson.dumps(document), content_type="application/json")
+
+
+@blueprint.get("/sign-in/qr/<id_>/events")
+def events(id_: str) -> flask.Response:
+    """Push the frames for a while; 204, which ends the browser's asking, where no thread is free."""
+    installation, binding = context.installation(), context.visitor().binding
+    try:
+        context.services().qr_sign_ins.of_browser(id_, binding)
+    except LoginError as error:
+        return errors.problem(error.code)
+    if not _streams.acquire(blocking=False):
+        return flask.Response(status=204)
+    response = flask.Response(
+        _stream(installation, id_, binding), content_type="text/event-stream; charset=utf-8"
+    )
+    response.headers["X-Accel-Buffering"] = "no"
+    response.call_on_close(_streams.release)
+    return response
+
+
+@blueprint.post("/sign-in/qr/<id_>/redeem")
+def redeem(id_: str) -> flask.Response:
+    """Sign the person in whose phone approved it, in the browser that began."""
+    services, visitor, current = context.services(), context.visitor(), context.session()
+    approved = services.qr_sign_ins.redeem(id_, visitor)
+    interaction_id = approved.wanted.interaction_id
+    under_way = journey.find(interaction_id)
+    is_asked = under_way is None or isinstance(under_way.next_step(), SignIn)
+    try:
+        started = services.sign_in.by_phone(
+            approved.account_id or "", visitor, current, is_asked=is_asked
+        )
+    except SignInRefusedError as error:
+        body = journey.sign_in_page(under_way, error=error.code)
+        return flask.Response(body, errors.words(error.code).status)
+    if started is not None:
+        context.signed_in(started)
+    return journey.see_other(journey.go_on(interaction_id, otherwise=approved.wanted.next))
+
+
+def _wanted(under_way: journey.Journey | None, next_: str) -> Wanted:
+    if under_way is None:
+        return Wanted(next=next_)
+    request = under_way.interaction.request
+    return Wanted(
+        client_id=request.client_id,
+        interaction_id=under_way.interaction.id,
+        next=next_,
+        scope=request.scope,
+        claims=(*request.required, *request.optional),
+        purpose=under_way.relying_party.purpose,
+        level=" ".join(request.acr_values),
+    )
+
+
+def _status(known: QrSignIns, id_: str, binding: bytes) -> dict[str, Any]:
+    found = known.of_browser(id_, binding)
+    document: dict[str, Any] = {
+        "state": "waiting" if found.state in _OPEN else found.state.value,
+        "disturbed": found.is_disturbed,
+    }
+    if found.state in _OPEN and not found.same_device:
+        document |= picture(known.address_of(known.frame(found)))
+    return document
+
+
+def _stream(installation: Installation, id_: str, binding: bytes) -> Iterator[bytes]:
+    until = time.monotonic() + _STREAM_SECONDS
+    while time.monotonic() < until:
+        with for_reading(installation.engine).connect() as db:
+            try:
+                document = _status(installation.services(db).qr_sign_ins, id_, binding)
+            except LoginError:
+                return
+        yield b"data: " + orjson.dumps(document) + b"\n\n"
+        if document["state"] not in {"waiting", QrState.CLAIMED.value}:
+            return
+        time.sleep(1)
+
+
+def picture(text: str) -> dict[str, Any]:
+    """Return the text as a QR code: the side's length in modules, and an SVG path of the dark ones."""
+    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=_MARGIN, mask_pattern=_MASK)
+    code.add_data(text)
+    code.make(fit=True)
+    rows = code.get_matrix()
+    runs: list[str] = []
+    for y, row in enumerate(rows):
+        x = 0
+        while x < len(row):
+            width = 0
+            while x + width < len(row) and row[x + width]:
+                width += 1
+            if width:
+                runs.append(f"M{x} {y}h{width}v1h-{width}z")
+            x += width + 1
+    return {"side": len(rows), "path": "".join(runs)}
