@@ -46,6 +46,7 @@ class NoticeKind(StrEnum):
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     QR_APPROVED = "qr-approved"
+    CASE_MOVED = "case-moved"
 
 
 class By(StrEnum):

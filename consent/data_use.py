@@ -67,6 +67,8 @@ class Channel(StrEnum):
     STAFF_VIEW = "staff_view"
     EXPORT = "export"
     OPERATOR_VIEW = "operator_view"
+    CASE = "case"
+    """What a person asked of an agency was passed on to it."""
 
 
 class Outcome(StrEnum):

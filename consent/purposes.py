@@ -94,6 +94,16 @@ _PURPOSES = (
         _YEAR,
     ),
     Purpose(
+        "own-question",
+        1,
+        {"vi": "Chuyển đề nghị của bạn", "en": "Passing on what you ask"},
+        {
+            "vi": "Sen ID chuyển câu hỏi, phản đối hoặc khiếu nại của bạn tới cơ quan có liên quan.",
+            "en": "Sen ID passes your question, objection or complaint on to the agency concerned.",
+        },
+        _YEAR,
+    ),
+    Purpose(
         "own-copy",
         1,
         {"vi": "Cung cấp dữ liệu cho chính bạn", "en": "Giving you a copy of your own data"},

@@ -19,6 +19,7 @@ from accounts.notices import Notice, NoticeKind, Notices
 from accounts.schema import Clock
 from accounts.sessions import BrowserSessions
 from accounts.vault import Vault
+from consent.data_use import UseEntry
 from consent.decisions import Consents
 from idp import audit
 from idp.oidc.grants import Grants
@@ -34,6 +35,7 @@ DISAVOWABLE = frozenset(
     }
 )
 """The notices of acts that could have been somebody else's."""
+ABOUT_A_USE = "use"
 LINK_LIFETIME = timedelta(days=30)
 _ID_BYTES = 16
 _MAC_BYTES = 24
@@ -88,16 +90,32 @@ class Alarm:
         return found
 
     def raise_for(self, notice: Notice) -> Incident:
-        """End every session and grant of the notice's person, pause her consents, and open an
-        incident; a second time it is the same incident and ends nothing.
+        """Raise the alarm for what a notice told of; a second time it is the same incident.
 
         Raises:
             NoSuchLinkError: she has no account any more.
         """
-        account = self.accounts.find_of_subject(notice.subject_id)
+        return self.raise_about(notice.subject_id, notice.id, notice.kind.value)
+
+    def raise_for_use(self, entry: UseEntry) -> Incident:
+        """Raise the alarm for a use of her data that came from no sign-in of hers.
+
+        Raises:
+            NoSuchLinkError: she has no account any more.
+        """
+        return self.raise_about(entry.use.subject_id, entry.id, ABOUT_A_USE)
+
+    def raise_about(self, subject_id: str, what_id: str, about: str) -> Incident:
+        """End every session and grant of the person, pause her consents, and open an incident about
+        what has this id; a second time it is the same incident and ends nothing.
+
+        Raises:
+            NoSuchLinkError: she has no account any more.
+        """
+        account = self.accounts.find_of_subject(subject_id)
         if account is None or account.closed_at is not None:
             raise NoSuchLinkError
-        opened, is_new = self.incidents.open(account.id, notice.id, notice.kind.value)
+        opened, is_new = self.incidents.open(account.id, what_id, about)
         if is_new:
             self.sessions.end_all(account.id)
             self.grants.revoke_of_account(account.id)

@@ -61,6 +61,10 @@ _WORDS = {
         "Cách đăng nhập vào tài khoản Sen ID của bạn đã được thay đổi.",
         "How you sign in to your Sen ID account was changed.",
     ),
+    NoticeKind.CASE_MOVED: (
+        "Có thông tin mới về đề nghị của bạn liên quan đến việc sử dụng dữ liệu.",
+        "There is news of what you asked about a use of your data.",
+    ),
     NoticeKind.QR_APPROVED: (
         "Điện thoại của bạn vừa cho phép một trình duyệt đăng nhập vào tài khoản Sen ID của bạn.",
         "Your phone has just let a browser sign in to your Sen ID account.",

@@ -126,6 +126,28 @@ class PersonalRecord:
                 for found in accounts
                 for one in services.incidents.of_account(found.id)
             ],
+            "requests": [
+                {
+                    "number": one.reference,
+                    "right": one.right.value,
+                    "relying_party": one.client_id,
+                    "about_use": one.position or None,
+                    "words": one.words,
+                    "state": one.state.value,
+                    "opened_at": one.opened_at,
+                    "acknowledged_at": one.acknowledged_at,
+                    "answer_by": one.answer_by,
+                    "extension_reason": one.extension_reason or None,
+                    "answered_at": one.answered_at,
+                    "finding": one.finding.value if one.finding else None,
+                    "answer": one.answer or None,
+                    "escalated_at": one.escalated_at,
+                    "office": self._officer(one.ruled_by),
+                    "ruling": one.ruling or None,
+                    "closed_at": one.closed_at,
+                }
+                for one in services.cases.of_person(self._subject_id)
+            ],
             "grants": self._rows(oauth_grant, oauth_grant.c.subject_id == self._subject_id),
             "browser_sessions": self._rows(
                 browser_session, browser_session.c.subject_id == self._subject_id

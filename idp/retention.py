@@ -38,6 +38,7 @@ def purge(installation: Installation) -> dict[str, int]:
             services.contact_requests.purge(now - kept.refused)
             + services.unlock_requests.purge(now - kept.refused)
         ),
+        "requests to agencies": lambda services: services.cases.purge(before),
         "notices": lambda services: services.notices.purge(now - NOTICES_KEPT),
     }
     gone = dict.fromkeys(tasks, 0)

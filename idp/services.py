@@ -33,11 +33,13 @@ from connectors.outbound import Outbound
 from connectors.registry import remote_registers
 from connectors.remote import RemoteRegister
 from connectors.xroad import SecurityServer
+from consent.cases import Cases
 from consent.data_use import UseLog
 from consent.decisions import Consents
 from idp import clock as system_clock
 from idp.alarm import Alarm
 from idp.applying.office import ApplicationOffice
+from idp.asking import Asking
 from idp.contact import ContactBook
 from idp.database import connect, for_reading
 from idp.desk import Desk
@@ -405,6 +407,17 @@ class Services:
         """Requests to change a contact that wait for a second officer."""
         i = self.installation
         return ContactRequests(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def cases(self) -> Cases:
+        """What people ask of agencies."""
+        i = self.installation
+        return Cases(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def asking(self) -> Asking:
+        """Asking agencies, and what they answer."""
+        return Asking(self.cases, self.use_log, self.contact_book, self.limits, self.correlation)
 
     def desk_of(self, officer: Officer) -> Desk:
         """Return the desk at which the officer works."""

@@ -6,6 +6,7 @@ from idp.web import operations
 from idp.web.apply import apply, chip, follow
 from idp.web.citizen import applications as citizen_applications
 from idp.web.citizen import (
+    cases,
     consents,
     details,
     download,
@@ -21,12 +22,14 @@ from idp.web.citizen import home as citizen_home
 from idp.web.citizen import mandates as citizen_mandates
 from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
+from idp.web.desk import cases as desk_cases
 from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import incidents as desk_incidents
 from idp.web.desk import queue as desk_queue
 from idp.web.phone import approval, enrolment
 from idp.web.phone import home as phone_home
 from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens
+from idp.web.protocol import cases as agency_cases
 from idp.web.sign_in import (
     acting_for,
     activation,
@@ -49,6 +52,7 @@ def register(app: flask.Flask) -> None:
         tokens.blueprint,
         discovery.blueprint,
         attributes.blueprint,
+        agency_cases.blueprint,
         logout.blueprint,
         # For everybody who checks the logs.
         ledger.blueprint,
@@ -71,6 +75,7 @@ def register(app: flask.Flask) -> None:
         citizen_home.blueprint,
         uses.blueprint,
         consents.blueprint,
+        cases.blueprint,
         passkeys.blueprint,
         second_factors.blueprint,
         sessions.blueprint,
@@ -91,6 +96,7 @@ def register(app: flask.Flask) -> None:
         desk_accounts.blueprint,
         desk_contacts.blueprint,
         desk_incidents.blueprint,
+        desk_cases.blueprint,
         # For operators.
         operations.blueprint,
     ):

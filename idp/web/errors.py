@@ -174,6 +174,21 @@ _TABLE = {
         N_("No longer possible"),
         N_("Something is still awaited, or somebody else has decided meanwhile. Look again."),
     ),
+    "case-gone": Words(
+        409,
+        N_("This cannot be done now"),
+        N_("The request has gone on meanwhile, or is closed. Look again."),
+    ),
+    "too-many-cases": Words(
+        429,
+        N_("Too many requests"),
+        N_("You have sent many requests today. Go on tomorrow, or turn to your office."),
+    ),
+    "bad-words": Words(
+        422,
+        N_("Something is missing"),
+        N_("Say in a few words what it is about, in at most 2,000 characters."),
+    ),
     "too-many-offers": Words(
         429,
         N_("Too many offers"),

@@ -20,6 +20,10 @@ _FOREIGN_POSTS = frozenset(
         "relying_party.userinfo",
         "relying_party.revoke",
         "relying_party.introspect",
+        "agency_cases.waiting",
+        "agency_cases.acknowledge",
+        "agency_cases.extend",
+        "agency_cases.answer",
         "protocol.authorize",
         "logout.logout",
     }

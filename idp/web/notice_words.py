@@ -4,6 +4,7 @@ import flask
 
 from accounts.attributes import DICTIONARY
 from accounts.notices import Notice, NoticeKind
+from idp.alarm import ABOUT_A_USE
 from idp.services import BRAND
 from idp.web import timeline
 from idp.web.language import N_, translate
@@ -15,6 +16,7 @@ _TITLES = {
     NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
     NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed: %(what)s"),
     NoticeKind.QR_APPROVED: N_("Your phone approved a sign-in to %(what)s"),
+    NoticeKind.CASE_MOVED: N_("News of your request %(what)s"),
     NoticeKind.SIGN_IN: N_("Somebody signed in with a browser that you had not used before"),
     NoticeKind.LOCKED: N_("Your account was locked at your own wish"),
     NoticeKind.UNLOCKED: N_("Your account was unlocked with a passkey"),
@@ -27,6 +29,7 @@ _KINDS = {
     NoticeKind.SIGN_IN: N_("A sign-in with a new browser"),
     NoticeKind.QR_APPROVED: N_("A sign-in by code, approved on a phone"),
 }
+_A_USE = N_("A use of your data")
 _CHANGES = {
     "passkey-added": N_("a passkey was added"),
     "passkey-removed": N_("a passkey was removed"),
@@ -47,6 +50,8 @@ def title(one: Notice) -> str:
     if one.kind is NoticeKind.SIGN_IN_CHANGED:
         change = _CHANGES[one.facts["what"]]
         what = translate(change)
+    if one.kind is NoticeKind.CASE_MOVED:
+        what = one.facts["reference"]
     if one.kind is NoticeKind.QR_APPROVED:
         # Signing in to one's own pages has no relying party.
         client_id = one.facts["client_id"]
@@ -55,5 +60,7 @@ def title(one: Notice) -> str:
 
 
 def kind(code: str) -> str:
-    """Return what an incident was about: the kind of the notice that was not recognised."""
+    """Return what an incident was about: the kind of the notice, or a use, not recognised."""
+    if code == ABOUT_A_USE:
+        return translate(_A_USE)
     return translate(_KINDS[NoticeKind(code)])

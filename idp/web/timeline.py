@@ -26,6 +26,7 @@ _ACTIONS = {
     Channel.STAFF_VIEW: N_("An officer looked at your data"),
     Channel.OPERATOR_VIEW: N_("An operator looked at your account"),
     Channel.EXPORT: N_("Gave you a copy of your data"),
+    Channel.CASE: N_("Received what you ask of it"),
 }
 _REFUSED = N_("Asked for your data and was refused")
 _ACTIONS_ON_ORGANISATION = {
@@ -38,6 +39,7 @@ _ACTIONS_ON_ORGANISATION = {
     Channel.STAFF_VIEW: N_("An officer looked at the organisation's data"),
     Channel.OPERATOR_VIEW: N_("An operator looked at the organisation's account"),
     Channel.EXPORT: N_("Gave out a copy of the organisation's data"),
+    Channel.CASE: N_("Received what the organisation asks of it"),
 }
 # To somebody who looks at a child's or ward's record.
 _ACTIONS_ON_ANOTHER = {
@@ -48,6 +50,9 @@ _ACTIONS_ON_ANOTHER = {
     Channel.CONNECTOR_PUSH: N_("Heard from the register that this person's data changed"),
     Channel.ISSUING: N_("Recorded this person's data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at this person's data"),
+    Channel.OPERATOR_VIEW: N_("An operator looked at this person's account"),
+    Channel.EXPORT: N_("Gave out a copy of this person's data"),
+    Channel.CASE: N_("Received what is asked of it for this person"),
 }
 # Of a person for whom somebody acted; what else happens to her data is told as to herself.
 _ACTIONS_ON_REPRESENTED = {

@@ -102,6 +102,10 @@ FORMS = [
     ("/activate/password", {"password": "a good new password"}),
     ("/activate/finish", {}),
     ("/acting-for", {"acting_for": "self"}),
+    ("/me/cases/ask", {"right": "explain", "use": "1"}),
+    ("/me/cases/x/escalate", {}),
+    ("/me/uses/x/not-me", {}),
+    ("/desk/cases/x", {"words": "x"}),
     ("/consent", {"decision": "allow"}),
     ("/me/consents/x/withdraw", {}),
     ("/me/passkeys/x/remove", {}),
@@ -167,6 +171,7 @@ FORMS = [
 def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
     # What relying parties and their visitors' browsers post has proofs of its own.
     foreign = {"/token", "/userinfo", "/revoke", "/introspect", "/authorize", "/logout"}
+    foreign |= {f"/agency/cases{step}" for step in ("", "/acknowledge", "/extend", "/answer")}
     # A card's reader app has no session of anybody's: its requests name a code that it was given.
     foreign |= {"/apply/chip/challenge", "/apply/chip/readings"}
     json = {"/sign-in/passkey/options", "/sign-in/passkey/verify", "/activate/passkey/options",

@@ -13,6 +13,7 @@ _ADVICE = {
         "A second officer has to confirm it. If you did not ask for this, turn to the office at once."
     ),
     NoticeKind.CONTACT_CHANGE_REFUSED: N_("Your contact data stays as it was."),
+    NoticeKind.CASE_MOVED: N_("Read it under Requests."),
     NoticeKind.LOCKED: N_("Every sign-in ended then, and no service could read your data."),
 }
 _NOT_YOU = N_("If this was not you, say so: every sign-in ends at once and an officer sees it.")

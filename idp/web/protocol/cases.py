@@ -1,0 +1,140 @@
+"""The agency's side of requests: what people asked of it, and its confirmations and answers.
+
+Form-encoded POSTs answered in JSON, authenticated as at the introspection endpoint, so that no token has to
+be got first. An agency sees the requests to itself and nothing else.
+"""
+
+from collections.abc import Callable
+
+import flask
+
+from consent.cases import Case, Finding
+from consent.history import History
+from idp.asking import BadWordsError, CaseGoneError
+from idp.oidc import wire
+from idp.oidc.client_auth import InvalidClientError
+from idp.oidc.errors import ProtocolError
+from idp.oidc.relying_parties import RelyingParty
+from idp.oidc.subject import pairwise_sub
+from idp.web import context
+
+blueprint = flask.Blueprint("agency_cases", __name__)
+Form = dict[str, str]
+
+
+@blueprint.post("/agency/cases")
+def waiting() -> flask.Response:
+    """Tell what waits for the agency's answer, the most urgent first."""
+    return _answered(
+        lambda party, _form: {
+            "cases": [
+                _told(found, party)
+                for found in context.services().cases.waiting_for(party.client_id)
+            ]
+        }
+    )
+
+
+@blueprint.post("/agency/cases/acknowledge")
+def acknowledge() -> flask.Response:
+    """Confirm that the agency has the request (within two working days)."""
+
+    def confirm(party: RelyingParty, form: Form) -> dict[str, object]:
+        context.services().asking.acknowledge(_reference(form), party.client_id)
+        return {"case": form["case"], "state": "acknowledged"}
+
+    return _answered(confirm)
+
+
+@blueprint.post("/agency/cases/extend")
+def extend() -> flask.Response:
+    """Take the one extension, with a reason that the person reads."""
+
+    def take(party: RelyingParty, form: Form) -> dict[str, object]:
+        context.services().asking.extend(
+            _reference(form),
+            party.client_id,
+            form.get("reason", ""),
+            through_others=form.get("through_others") == "true",
+        )
+        found = context.services().cases.find(form["case"])
+        assert found is not None  # noqa: S101 - extended just now
+        return {"case": found.reference, "answer_by": found.answer_by.isoformat()}
+
+    return _answered(take)
+
+
+@blueprint.post("/agency/cases/answer")
+def answer() -> flask.Response:
+    """Answer; the person reads it at once."""
+
+    def give(party: RelyingParty, form: Form) -> dict[str, object]:
+        try:
+            finding = Finding(form.get("finding", ""))
+        except ValueError:
+            known = ", ".join(Finding)
+            raise ProtocolError("invalid_request", f"finding is one of {known}") from None
+        context.services().asking.answer(
+            _reference(form), party.client_id, finding, form.get("text", "")
+        )
+        return {"case": form["case"], "state": "answered"}
+
+    return _answered(give)
+
+
+def _answered(act: Callable[[RelyingParty, Form], dict[str, object]]) -> flask.Response:
+    try:
+        request = context.wire_request()
+        if request.query:
+            raise ProtocolError("invalid_request", "parameters belong into the body")
+        # With Basic authentication a request to list may have no body at all.
+        form = wire.once(request.form_pairs()) if request.body else {}
+        party = context.services().provider.client_authentication.authenticate(request, form)
+        if party.authentication_method == "none":
+            raise InvalidClientError
+        return context.respond(wire.json_response(200, act(party, form)))
+    except wire.MalformedError as error:
+        refused = ProtocolError("invalid_request", str(error))
+    except BadWordsError:
+        refused = ProtocolError("invalid_request", "the words are missing or too long")
+    except CaseGoneError:
+        refused = ProtocolError("invalid_case", "no such case, or it is past this step", status=409)
+    except ProtocolError as error:
+        refused = error
+    headers = {"WWW-Authenticate": 'Basic realm="sen-id"'} if refused.status == 401 else {}
+    return context.respond(wire.json_response(refused.status, refused.document(), headers))
+
+
+def _reference(form: Form) -> str:
+    if not form.get("case"):
+        raise ProtocolError("invalid_request", "case is missing")
+    return form["case"]
+
+
+def _told(found: Case, party: RelyingParty) -> dict[str, object]:
+    services = context.services()
+    account = services.accounts.find_of_subject(found.opened_by)
+    entry = History(services.db, found.subject_id).entry(found.position)
+    about = None
+    if entry is not None:
+        about = {
+            "id": entry.id,
+            "at": entry.at.isoformat(),
+            "channel": entry.use.channel.value,
+            "attributes": list(entry.use.attributes),
+            "purpose": entry.use.purpose,
+            "request": entry.use.correlation,
+        }
+    return {
+        "case": found.reference,
+        "right": found.right.value,
+        "state": found.state.value,
+        "sub": pairwise_sub(services.installation.vault, party.sector, account.id)
+        if account
+        else None,
+        "words": found.words,
+        "opened_at": found.opened_at.isoformat(),
+        "acknowledge_by": found.acknowledge_by.isoformat(),
+        "answer_by": found.answer_by.isoformat(),
+        "use": about,
+    }
