@@ -234,6 +234,8 @@ class Visit:
         """Hold the page against WCAG 2.2 AA, see that it fits small screens, take its picture."""
         page = self.page
         expect(page.locator("html")).to_have_attribute("lang", self.language)
+        # Other letters are wider, and on a busy machine ours may come late.
+        page.evaluate("document.fonts.ready.then(() => true)")
         SCREENSHOTS.mkdir(exist_ok=True)
         wide = page.viewport_size
         faults: list[str] = []
