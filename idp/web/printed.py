@@ -11,6 +11,8 @@ from typing import IO, Any
 from xml.sax.saxutils import escape
 
 import flask
+from reportlab.graphics.barcode.qr import QrCodeWidget
+from reportlab.graphics.shapes import Drawing
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -44,6 +46,12 @@ _REGULAR, _BOLD = "BeVietnamPro", "BeVietnamPro-SemiBold"
 _INK, _SOFT, _LEAF = HexColor("#14211f"), HexColor("#4c5c59"), HexColor("#0b4b46")
 
 _TITLE = N_("Your data at Sen ID")
+_RECEIPT = N_("Receipt of your consent")
+_AGREED_TO = N_("What you agreed to share")
+_COMPARE = N_(
+    "The code holds the receipt's number and the fingerprint of the signed receipt that you can "
+    "download beside this sheet; who has both can compare them."
+)
 _MADE = N_("Made on %(when)s for %(name)s. It holds personal data: keep it safe.")
 _PAGE = N_("Page %(number)s")
 _NOTHING = N_("Nothing is held.")
@@ -83,6 +91,38 @@ _BY = N_("by %(who)s")
 def write(file: IO[bytes], facts: dict[str, Any], name: str, entries: Iterable[UseEntry]) -> None:
     """Write the record; ``entries`` are the uses, newest first."""
     _load_fonts()
+    story = [
+        _text(translate(_TITLE), "title"),
+        _text(translate(_MADE, when=show_datetime(facts["made_at"]), name=name), "soft"),
+        *_sections(facts),
+        *_uses(entries),
+    ]
+    _build(file, translate(_TITLE), story)
+
+
+def write_receipt(
+    file: IO[bytes], facts: list[tuple[str, str]], attributes: list[str], code: str
+) -> None:
+    """Write a consent's receipt with a QR code: what ``code`` says, and what anybody can compare."""
+    widget = QrCodeWidget(code, barLevel="M")
+    x, y, right, top = widget.getBounds()
+    size = 42 * mm
+    drawing = Drawing(size, size, transform=[size / (right - x), 0, 0, size / (top - y), 0, 0])
+    drawing.add(widget)
+    _load_fonts()
+    story = [
+        _text(translate(_RECEIPT), "title"),
+        *(_fact(label, value) for label, value in facts),
+        *_section(translate(_AGREED_TO), [_text(escape(one)) for one in attributes]),
+        Spacer(0, 6 * mm),
+        drawing,
+        _text(escape(code), "soft"),
+        _text(translate(_COMPARE), "soft"),
+    ]
+    _build(file, translate(_RECEIPT), story)
+
+
+def _build(file: IO[bytes], title: str, story: list[Any]) -> None:
     document = SimpleDocTemplate(
         file,
         pagesize=A4,
@@ -90,16 +130,10 @@ def write(file: IO[bytes], facts: dict[str, Any], name: str, entries: Iterable[U
         rightMargin=20 * mm,
         topMargin=22 * mm,
         bottomMargin=20 * mm,
-        title=translate(_TITLE),
+        title=title,
         author=BRAND,
         lang=flask.g.language,
     )
-    story = [
-        _text(translate(_TITLE), "title"),
-        _text(translate(_MADE, when=show_datetime(facts["made_at"]), name=name), "soft"),
-        *_sections(facts),
-        *_uses(entries),
-    ]
     document.build(story, onFirstPage=_foot, onLaterPages=_foot)
 
 

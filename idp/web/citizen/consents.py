@@ -1,16 +1,31 @@
 """Consents: what the person agreed to, and taking it back with one press."""
 
 from datetime import datetime
+from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 import flask
 
+from accounts.attributes import DICTIONARY, SENSITIVE
+from consent import receipts
 from consent.decisions import Consent, ConsentState
 from idp import audit
-from idp.web import context, person, timeline
-from idp.web.language import N_, translate
+from idp.oidc.subject import pairwise_sub
+from idp.web import context, person, printed, timeline
+from idp.web.language import N_, show_date, show_datetime, translate
 
 blueprint = flask.Blueprint("consents", __name__)
+_AGENCY, _PURPOSE, _GIVEN = N_("Agency"), N_("Purpose"), N_("Given")
+_UNTIL, _STATE = N_("Ends by itself"), N_("State")
+_NOTICE = N_("Fingerprint of the text that was shown")
+_STATES = {
+    "active": N_("In force"),
+    "paused": N_("Paused"),
+    "withdrawn": N_("Withdrawn"),
+    "expired": N_("Expired"),
+    "superseded": N_("Replaced by a newer one"),
+}
 _STANDING = frozenset({ConsentState.ACTIVE, ConsentState.PAUSED})
 _WITHDRAWN = N_("Withdrawn. The agency can no longer read your data, and its sign-in has ended.")
 
@@ -35,6 +50,57 @@ def withdraw(consent_id: str) -> str:
     return _page(session.subject_id, translate(_WITHDRAWN))
 
 
+@blueprint.get("/me/consents/<consent_id>/receipt.<any(jws, pdf):kind>")
+def receipt(consent_id: str, kind: str) -> flask.Response:
+    """Give the receipt: signed for programs (JWS), or to print, with its fingerprint."""
+    session = person.required()
+    services, wanted = context.services(), person.row_id(consent_id)
+    mine = services.consents.of_subject(session.subject_id)
+    found = next((one for one in mine if one.id == wanted), None)
+    account = services.accounts.find_of_subject(found.subject_id) if found else None
+    if found is None or account is None:
+        flask.abort(404)
+    installation = services.installation
+    party = installation.relying_parties.find_any(found.client_id, services.db)
+    now, issuer = installation.clock(), installation.settings.issuer
+    sub = pairwise_sub(installation.vault, party.sector, account.id) if party else ""
+    document = receipts.receipt(
+        found,
+        issuer=issuer,
+        sub=sub,
+        controller=party.names if party else {"": found.client_id},
+        policy_uri=party.policy_uri if party else None,
+        labels={name: DICTIONARY[name].label for name in found.attributes if name in DICTIONARY},
+        sensitive=SENSITIVE,
+        now=now,
+    )
+    issued = {"iss": issuer, "jti": found.id, "iat": int(now.timestamp()), **document}
+    signed = installation.keys.sign(issued, "ES256", typ=receipts.TYPE)
+    name = f"sen-id-{found.id[-8:]}.{kind}"
+    if kind == "jws":
+        return _file(signed.encode(), "application/jose", name)
+    told = _told(found, _state(found), session.subject_id)
+    facts = [
+        (translate(_AGENCY), told["agency"]),
+        (translate(_PURPOSE), told["purpose"]),
+        (translate(_GIVEN), show_datetime(found.given_at)),
+        (translate(_UNTIL), show_date(found.valid_until)),
+        (translate(_STATE), translate(_STATES[_state(found)])),
+        (translate(_NOTICE), found.notice_hash.hex()),
+    ]
+    sheet = BytesIO()
+    code = f"{issuer}/receipts/{found.id}#sha256={sha256(signed.encode()).hexdigest()}"
+    printed.write_receipt(sheet, facts, told["attributes"], code)
+    return _file(sheet.getvalue(), "application/pdf", name)
+
+
+def _file(body: bytes, content_type: str, name: str) -> flask.Response:
+    disposition = f'attachment; filename="{name}"'
+    return flask.Response(
+        body, content_type=content_type, headers={"Content-Disposition": disposition}
+    )
+
+
 def _page(subject_id: str, notice_text: str | None) -> str:
     services = context.services()
     now = services.installation.clock()
@@ -42,8 +108,8 @@ def _page(subject_id: str, notice_text: str | None) -> str:
     return flask.render_template(
         "citizen/consents.html",
         section="consents",
-        active=[_told(c, c.state.value, subject_id) for c in given if _stands(c, now)],
-        ended=[_told(c, _ended_state(c), subject_id) for c in given if not _stands(c, now)],
+        active=[_told(c, _state(c), subject_id) for c in given if _stands(c, now)],
+        ended=[_told(c, _state(c), subject_id) for c in given if not _stands(c, now)],
         notice_text=notice_text,
     )
 
@@ -52,8 +118,10 @@ def _stands(consent: Consent, now: datetime) -> bool:
     return consent.state in _STANDING and now < consent.valid_until
 
 
-def _ended_state(consent: Consent) -> str:
-    return "expired" if consent.state in _STANDING else consent.state.value
+def _state(consent: Consent) -> str:
+    now = context.installation().clock()
+    is_over = consent.state in _STANDING and not _stands(consent, now)
+    return "expired" if is_over else consent.state.value
 
 
 def _told(consent: Consent, state: str, subject_id: str) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""Consent receipts: by the profile's members, verified by a JOSE library that did not sign them."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import KeySet
+
+from tests.support.browser import Browser
+from tests.support.stores import KINDS
+from tests.support.world import World
+
+MANDATORY = {
+    "@id", "@type", "dct:identifier", "dct:conformsTo", "dpv:hasDataSubject", "dpv:hasDataController",
+    "dpv:hasJurisdiction", "dpv:hasProcess", "dpv:hasConsentControl", "dpv:hasNotice",
+    "dpv:hasConsentStatus",
+}  # fmt: skip
+
+
+@pytest.fixture(params=KINDS[:1])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def consent_id(world: World) -> str:
+    with world.transaction() as services:
+        return services.consents.of_subject(world.subject_in(services, "lan"))[0].id
+
+
+def receipt(world: World, browser: Browser) -> dict[str, Any]:
+    page = browser.open(f"/me/consents/{consent_id(world)}/receipt.jws")
+    assert page.headers["Content-Type"] == "application/jose"
+    keys = KeySet.import_key_set(world.client().get("/jwks").json())
+    signed = jws.deserialize_compact(page.html.encode(), keys, algorithms=["ES256"])
+    assert signed.headers()["typ"] == "consent-receipt+jwt"
+
+    document: dict[str, Any] = json.loads(signed.payload)
+    return document
+
+
+def test_it_says_who_agreed_to_what_and_names_no_value(world: World) -> None:
+    arrival = world.arrive("portal", "openid name birth")
+    sub = arrival.tokens().claims["sub"]
+    told = receipt(world, arrival.browser)
+    assert told["@type"] == "dpv:ConsentReceipt"
+    assert told["dct:conformsTo"].endswith("dpv-27560#receipt")
+    assert told["iss"] == world.issuer
+    record = told["dpv:hasRecordOfActivity"]
+    assert set(record) >= MANDATORY
+    assert record["dpv:hasDataSubject"]["dct:identifier"] == sub
+    assert record["dpv:hasDataController"]["dct:identifier"] == "portal"
+    named = {one["dct:identifier"] for one in record["dpv:hasProcess"]["dpv:hasPersonalData"]}
+    assert {"name", "birthdate"} <= named
+    (given,) = record["dpv:hasConsentStatus"]
+    assert "dpv:ConsentGiven" in given["@type"]
+    person = world.person()
+    assert person.name not in str(told)
+    assert person.birthdate not in str(told)
+
+
+def test_the_notice_is_the_one_that_was_shown(world: World) -> None:
+    browser = world.arrive("portal", "openid name").browser
+    told = receipt(world, browser)["dpv:hasRecordOfActivity"]["dpv:hasNotice"]
+    with world.transaction() as services:
+        found = services.consents.of_subject(world.subject_in(services, "lan"))[0]
+        text = services.consents.notice_text(found.notice_hash) or ""
+    assert told["dct:identifier"] == f"urn:sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def test_a_withdrawn_one_says_so_and_an_expired_one_too(world: World) -> None:
+    browser = world.arrive("portal", "openid name").browser
+    path = f"/me/consents/{consent_id(world)}/withdraw"
+    browser.submit(browser.open("/me/consents").form(path))
+    events = receipt(world, browser)["dpv:hasRecordOfActivity"]["dpv:hasConsentStatus"]
+    assert [one["@type"] for one in events][1:] == ["dpv:ConsentWithdrawn"]
+    browser = world.arrive("portal", "openid name", browser=browser).browser
+    world.tick(days=400)
+    events = receipt(world, world.sign_in())["dpv:hasRecordOfActivity"]["dpv:hasConsentStatus"]
+    assert events[-1]["@type"] == "dpv:ConsentExpired"
+
+
+def test_the_sheet_carries_the_fingerprint_of_the_signed_one(world: World) -> None:
+    browser = world.arrive("portal", "openid name").browser
+    page = browser.open(f"/me/consents/{consent_id(world)}/receipt.pdf")
+    assert page.headers["Content-Type"] == "application/pdf"
+    assert page.headers["Content-Disposition"].endswith('.pdf"')
+
+
+def test_another_persons_receipt_is_not_there(world: World) -> None:
+    world.arrive("portal", "openid name")
+    found, minh = consent_id(world), world.sign_in("minh")
+    for kind in ("jws", "pdf"):
+        assert minh.open(f"/me/consents/{found}/receipt.{kind}").status == 404
+    assert minh.open(f"/me/consents/{found}/receipt.exe").status == 404
+    assert world.browser().open(f"/me/consents/{found}/receipt.jws").status == 303
