@@ -207,7 +207,8 @@ class QrSignIns:
             TooManyFailuresError: the browser began too many, or too many of its were declined.
         """
         started = (limits.QR_STARTS, f"{visitor.address} {visitor.binding.hex()}")
-        if self._limits.is_exhausted(started, (limits.QR_DECLINED, visitor.address)):
+        declined = _declined(visitor.binding, visitor.address)
+        if self._limits.is_exhausted(started, *declined):
             audit.security_event("qr.throttled", step="begin", address=visitor.address)
             raise TooManyFailuresError
         self._limits.count_failure(started)
@@ -377,7 +378,7 @@ class QrSignIns:
         found = self.of_phone(id_, session)
         if not self._move(id_, (QrState.CLAIMED,), QrState.DECLINED):
             raise QrGoneError
-        self._limits.count_failure((limits.QR_DECLINED, found.address))
+        self._limits.count_failure(*_declined(found.browser, found.address))
         audit.security_event("qr.declined", account=session.account_id)
         return self._found(id_)
 
@@ -522,6 +523,14 @@ class QrSignIns:
             session_id=row.session_id,
             decided_at=row.decided_at,
         )
+
+
+def _declined(browser: bytes, address: str) -> tuple[tuple[limits.Limit, str], ...]:
+    # Many people share an address, so it takes more of them to close it.
+    return (
+        (limits.QR_DECLINED_BROWSER, browser.hex()),
+        (limits.QR_DECLINED_ADDRESS, address),
+    )
 
 
 def is_same_network(one: str, other: str) -> bool:

@@ -255,12 +255,12 @@ def test_dc10_dc12_scans_starts_declines_and_polls_are_limited(world: World) -> 
     assert not browser.open("/sign-in?next=/app/").has_form("/sign-in/qr")
     answers = [browser.submit(form).status for _ in range(21)]
     assert answers == [303] * 20 + [429]
+    mine = world.browser()
     for _ in range(3):
-        phone.browser.open("/app/")
-        mine = begin(world)
-        phone.decide(phone.scan(mine.frame()), 10, approve=False)
-    other = world.browser()
-    assert other.submit(other.open("/sign-in").form("/sign-in/qr")).status == 429
+        shown = begin(world, mine)
+        phone.decide(phone.scan(shown.frame()), 10, approve=False)
+    assert mine.submit(mine.open("/sign-in").form("/sign-in/qr")).status == 429
+    assert begin(world).state() == "waiting"
 
 
 def test_f20_a_crowd_of_pages_is_told_to_wait_the_longer_the_larger_it_is(clock: Clock) -> None:
@@ -406,7 +406,7 @@ def test_the_app_can_be_installed_and_keeps_nothing_of_a_person(world: World) ->
     assert "camera=()" in page.headers["Permissions-Policy"]
     assert "camera=(self)" in browser.open("/app/scan").headers["Permissions-Policy"]
     manifest = as_json(browser.open("/app/manifest.webmanifest"))
-    assert (manifest["start_url"], manifest["scope"]) == ("/app/", "/app/")
+    assert (manifest["start_url"], manifest["scope"]) == ("/app/scan", "/app/")
     for icon in manifest["icons"]:
         assert browser.open(icon["src"]).status == 200
     worker = browser.open("/app/worker.js").html
