@@ -58,7 +58,8 @@ CHIP_ADDRESS = Limit("chip/address", 20, timedelta(hours=1))
 CHIP_APPLICATION = Limit("chip/application", 10, timedelta(hours=1))
 QR_STARTS = Limit("qr/starts", 20, timedelta(minutes=1))
 QR_SCANS = Limit("qr/scans", 5, timedelta(minutes=10))
-QR_DECLINED = Limit("qr/declined", 3, timedelta(minutes=10))
+QR_DECLINED_BROWSER = Limit("qr/declined/browser", 3, timedelta(minutes=10))
+QR_DECLINED_ADDRESS = Limit("qr/declined/address", 20, timedelta(minutes=10))
 CLIENT_AUTHENTICATION = Limit("client-authentication", 50, timedelta(minutes=5))
 
 

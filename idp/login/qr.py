@@ -36,6 +36,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    case,
     delete,
     insert,
     or_,
@@ -75,7 +76,7 @@ _FRAME = re.compile(r"1\.([0-9a-f]{32})\.([0-9]{1,3})\.([A-Za-z0-9_-]{22})", re.
 
 
 class QrState(StrEnum):
-    """Where a sign-in stands; ``EXPIRED`` is said of what ran out of time, and stored nowhere."""
+    """Where a sign-in stands; ``EXPIRED`` is said of whatever ran out of time."""
 
     CREATED = "created"
     SHOWN = "shown"
@@ -206,7 +207,8 @@ class QrSignIns:
             TooManyFailuresError: the browser began too many, or too many of its were declined.
         """
         started = (limits.QR_STARTS, f"{visitor.address} {visitor.binding.hex()}")
-        if self._limits.is_exhausted(started, (limits.QR_DECLINED, visitor.address)):
+        declined = _declined(visitor.binding, visitor.address)
+        if self._limits.is_exhausted(started, *declined):
             audit.security_event("qr.throttled", step="begin", address=visitor.address)
             raise TooManyFailuresError
         self._limits.count_failure(started)
@@ -237,7 +239,7 @@ class QrSignIns:
         Raises:
             QrGoneError: it began none with this id.
         """
-        found = self._find(id_)
+        found = self.find(id_)
         if found is None or not hmac.compare_digest(found.browser, binding):
             raise QrGoneError
         return found
@@ -295,13 +297,20 @@ class QrSignIns:
             self._disturb(found, session)
             raise QrTakenError
         # An earlier code that was scanned and left is given up for this one.
+        now = self._clock()
         self._db.execute(
             update(qr_sign_in)
             .where(
                 qr_sign_in.c.account_id == session.account_id,
                 qr_sign_in.c.state == QrState.CLAIMED.value,
             )
-            .values(state=QrState.FAILED.value, decided_at=self._clock())
+            .values(
+                state=case(
+                    (qr_sign_in.c.expires_at > now, QrState.FAILED.value),
+                    else_=QrState.EXPIRED.value,
+                ),
+                decided_at=now,
+            )
         )
         if not self._take(found.id, session):
             self._disturb(found, session)
@@ -315,7 +324,7 @@ class QrSignIns:
         Raises:
             QrGoneError: it took none with this id.
         """
-        found = self._find(id_)
+        found = self.find(id_)
         if found is None or (found.account_id, found.session_id) != (
             session.account_id,
             session.id,
@@ -369,7 +378,7 @@ class QrSignIns:
         found = self.of_phone(id_, session)
         if not self._move(id_, (QrState.CLAIMED,), QrState.DECLINED):
             raise QrGoneError
-        self._limits.count_failure((limits.QR_DECLINED, found.address))
+        self._limits.count_failure(*_declined(found.browser, found.address))
         audit.security_event("qr.declined", account=session.account_id)
         return self._found(id_)
 
@@ -384,6 +393,11 @@ class QrSignIns:
             raise PasskeyAskedError
 
     # Afterwards.
+
+    def find(self, id_: str) -> QrSignIn | None:
+        """Return the sign-in, whoever asks; for pages there are ``of_browser`` and ``of_phone``."""
+        row = self._db.execute(select(qr_sign_in).where(qr_sign_in.c.id == id_)).first()
+        return None if row is None else self._sign_in(row)
 
     def of_account(self, account_id: str) -> list[QrSignIn]:
         """Return what the account's phones took, newest first."""
@@ -408,7 +422,7 @@ class QrSignIns:
 
     def _read(self, text: str) -> QrSignIn:
         spelled = _FRAME.fullmatch(text.strip().removeprefix(f"{self._issuer}/q/"))
-        found = self._find(spelled[1]) if spelled else None
+        found = self.find(spelled[1]) if spelled else None
         if spelled is None or found is None:
             raise QrGoneError
         seconds = int(spelled[2])
@@ -482,12 +496,8 @@ class QrSignIns:
         mac = hmac.digest(key, spoken.encode(), "sha256")[:16]
         return f"1.{sign_in.id}.{seconds}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
-    def _find(self, id_: str) -> QrSignIn | None:
-        row = self._db.execute(select(qr_sign_in).where(qr_sign_in.c.id == id_)).first()
-        return None if row is None else self._sign_in(row)
-
     def _found(self, id_: str) -> QrSignIn:
-        found = self._find(id_)
+        found = self.find(id_)
         if found is None:
             raise QrGoneError
         return found
@@ -513,6 +523,14 @@ class QrSignIns:
             session_id=row.session_id,
             decided_at=row.decided_at,
         )
+
+
+def _declined(browser: bytes, address: str) -> tuple[tuple[limits.Limit, str], ...]:
+    # Many people share an address, so it takes more of them to close it.
+    return (
+        (limits.QR_DECLINED_BROWSER, browser.hex()),
+        (limits.QR_DECLINED_ADDRESS, address),
+    )
 
 
 def is_same_network(one: str, other: str) -> bool:

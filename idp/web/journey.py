@@ -125,10 +125,17 @@ def sign_in_page(
         can_cancel=under_way is not None,
         activate_href=step_href("/activate", interaction_id),
         next=forms.local_page(flask.request.values.get("next", "")),
-        # On her own pages a phone's approval is never the stronger way that a page asks for.
-        by_app=reason == "sign-in" or (under_way is not None and reason == "reauthentication"),
+        by_app=_may_be_approved_elsewhere(under_way, reason),
         on_phone=context.is_phone(),
     )
+
+
+def _may_be_approved_elsewhere(under_way: Journey | None, reason: str) -> bool:
+    """True where a phone's approval would lead on: never for pages that want a passkey's proof."""
+    if under_way is not None:
+        return reason in {"sign-in", "reauthentication"}
+    target = forms.local_page(flask.request.values.get("next", ""))
+    return reason == "sign-in" and not target.startswith(("/app/", "/desk"))
 
 
 def code_page(

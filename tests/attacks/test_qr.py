@@ -1,13 +1,17 @@
 """Signing in by QR code: who may scan, approve and pick up, once, and in time (security cases DC)."""
 
+from datetime import timedelta
+
 import pytest
 
 from accounts.levels import AuthenticationMethod
 from accounts.notices import NoticeKind
 from idp.services import Installation
+from idp.web.sign_in.qr import Pace
 from tests.support.app_phone import AppPhone, Screen, begin, phone_of, statement_on
 from tests.support.at_once import at_once
 from tests.support.browser import Browser, as_json
+from tests.support.clock import Clock
 from tests.support.phone import encoded
 from tests.support.world import World, path_of
 
@@ -227,7 +231,7 @@ def test_an_approval_goes_on_in_another_process_and_not_after_a_minute(
     other = Installation(installation.settings, clock=installation.clock)
     with other.engine.begin() as db:
         known = other.services(db).qr_sign_ins
-        found = known._find(screen.id)
+        found = known.find(screen.id)
         assert found is not None
         assert found.number == number
         assert known.address_of(known.frame(found)) == frame
@@ -250,14 +254,26 @@ def test_dc10_dc12_scans_starts_declines_and_polls_are_limited(world: World) -> 
     assert phone.scan(screen.frame()).status == 429
     world.tick(minutes=11)
     form = browser.open("/sign-in").form("/sign-in/qr")
+    assert not browser.open("/sign-in?next=/app/").has_form("/sign-in/qr")
     answers = [browser.submit(form).status for _ in range(21)]
     assert answers == [303] * 20 + [429]
+    mine = world.browser()
     for _ in range(3):
-        phone.browser.open("/app/")
-        mine = begin(world)
-        phone.decide(phone.scan(mine.frame()), 10, approve=False)
-    other = world.browser()
-    assert other.submit(other.open("/sign-in").form("/sign-in/qr")).status == 429
+        shown = begin(world, mine)
+        phone.decide(phone.scan(shown.frame()), 10, approve=False)
+    assert mine.submit(mine.open("/sign-in").form("/sign-in/qr")).status == 429
+    assert begin(world).state() == "waiting"
+
+
+def test_f20_a_crowd_of_pages_is_told_to_wait_the_longer_the_larger_it_is(clock: Clock) -> None:
+    pace, now = Pace(least=timedelta(milliseconds=400), a_second=10), clock()
+    waits = [pace.wait((b"browser", str(page)), now) for page in range(40)]
+    assert waits[:10] == [0] * 10
+    assert (waits[10], waits[39]) == (2, 16)
+    later = now + timedelta(seconds=1)
+    assert [pace.wait((b"browser", str(page)), later) for page in range(11)] == [0] * 10 + [16]
+    calm = now + timedelta(seconds=3)
+    assert [pace.wait((b"browser", str(page)), calm) for page in range(11)] == [0] * 10 + [2]
 
 
 @sqlite_only
@@ -266,6 +282,11 @@ def test_one_open_sign_in_an_account(world: World) -> None:
     phone.scan(first.frame())
     phone.scan(second.frame())
     assert (first.state(), second.state()) == ("failed", "claimed")
+    # What is over is pushed once, and the stream ends.
+    for _ in range(2):
+        pushed = first.browser.open(f"{first.path}/events")
+        assert pushed.headers["Content-Type"].startswith("text/event-stream")
+        assert pushed.html == 'data: {"state":"failed","disturbed":false}\n\n'
 
 
 @sqlite_only
@@ -276,7 +297,8 @@ def test_what_a_phone_lets_in_may_not_change_or_open_everything(world: World) ->
     browser = screen.browser
     token = browser.open("/me/details").form("/me/details").values["csrf_token"]
     for path in ("/me/passkeys/card", "/me/passkeys/app/begin", "/me/password", "/app/enrol",
-                 f"/me/passkeys/phones/{'0' * 32}/remove", "/me/download"):  # fmt: skip
+                 f"/me/passkeys/phones/{'0' * 32}/remove", "/me/download",
+                 "/me/mandates/give", f"/me/mandates/{'0' * 32}/revoke"):  # fmt: skip
         page = browser.post(path, {"csrf_token": token, "password": "ba bông sen hồng"})
         assert page.location.startswith("/sign-in?next="), path
     page = browser.post("/me/details", {"csrf_token": token, "email": "evil@example.vn"})
@@ -386,7 +408,7 @@ def test_the_app_can_be_installed_and_keeps_nothing_of_a_person(world: World) ->
     assert "camera=()" in page.headers["Permissions-Policy"]
     assert "camera=(self)" in browser.open("/app/scan").headers["Permissions-Policy"]
     manifest = as_json(browser.open("/app/manifest.webmanifest"))
-    assert (manifest["start_url"], manifest["scope"]) == ("/app/", "/app/")
+    assert (manifest["start_url"], manifest["scope"]) == ("/app/scan", "/app/")
     for icon in manifest["icons"]:
         assert browser.open(icon["src"]).status == 200
     worker = browser.open("/app/worker.js").html

@@ -155,7 +155,7 @@ class Site:
         """Return the address that the code on the page of a sign-in spells now."""
         with self._transaction() as services:
             known = services.qr_sign_ins
-            found = known._find(page.rsplit("/", 1)[1])
+            found = known.find(page.rsplit("/", 1)[1])
             assert found is not None
             return known.address_of(known.frame(found))
 

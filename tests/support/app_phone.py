@@ -85,7 +85,7 @@ class Screen:
         """Return the address that the code on the screen spells now."""
         with self.world.transaction() as services:
             known = services.qr_sign_ins
-            found = known._find(self.id)
+            found = known.find(self.id)
             assert found is not None
             return known.address_of(known.frame(found))
 

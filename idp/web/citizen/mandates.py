@@ -53,6 +53,14 @@ _OPEN = frozenset({*_IN_FORCE, MandateState.OFFERED, MandateState.PROPOSED})
 _MOST_ENDED = 20
 
 
+@blueprint.before_request
+def require_this_browser() -> flask.Response | None:
+    """Let nobody change mandates whom a phone let in from afar (ADR 18), not even end them."""
+    session = context.session()
+    is_change = flask.request.method == "POST"
+    return _sign_in_again() if is_change and session and session.is_approved_elsewhere else None
+
+
 @blueprint.get(_HERE)
 def overview() -> str:
     """Show everything."""

@@ -57,7 +57,8 @@ def manifest() -> flask.Response:
             "short_name": BRAND,
             "description": translate(_DESCRIPTION),
             "lang": flask.g.language,
-            "start_url": "/app/",
+            # What the app is mostly opened for; its first page is one press away.
+            "start_url": "/app/scan",
             "scope": "/app/",
             "display": "standalone",
             "background_color": "#faf8f4",

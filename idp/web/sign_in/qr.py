@@ -5,6 +5,7 @@ is pushed by server-sent events, or asked for once a second. A stream of events 
 process's few threads, so only one is open at a time and for twenty seconds; everybody else asks.
 """
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -27,6 +28,7 @@ from idp.web import context, errors, forms, journey
 blueprint = flask.Blueprint("qr", __name__)
 STREAMS: Final = 1
 _STREAM_SECONDS = 20
+_LONGEST_WAIT = 30
 _streams = threading.BoundedSemaphore(STREAMS)
 _OPEN = (QrState.CREATED, QrState.SHOWN)
 _MARGIN = 4
@@ -35,30 +37,43 @@ _MASK = 3
 
 
 class Pace:
-    """Keeps browsers from asking faster than the frames move. Each process counts for itself: what
-    it protects is its own time.
+    """Keeps pages from asking faster than the frames move, and all of them together from taking the
+    time in which others sign in. Each process counts for itself: what it protects is its own time.
     """
 
-    def __init__(self, least: timedelta, most_known: int) -> None:
+    def __init__(self, *, least: timedelta, a_second: int, most_known: int = 20_000) -> None:
         self._least = least
+        self._a_second = a_second
         self._most_known = most_known
         self._last: OrderedDict[tuple[bytes, str], datetime] = OrderedDict()
+        self._second = self._asked = self._asked_before = 0
         self._lock = threading.Lock()
 
-    def is_too_fast(self, who: tuple[bytes, str], now: datetime) -> bool:
-        """True when this one asked only just now."""
+    def wait(self, who: tuple[bytes, str], now: datetime) -> int:
+        """Return for how many seconds this page has to wait before it asks again; 0 lets it ask.
+
+        The more are refused, the longer each waits, so that refusals do not take the time either.
+        """
         with self._lock:
             last = self._last.get(who)
             if last is not None and timedelta(0) <= now - last < self._least:
-                return True
+                return 1
+            second = int(now.timestamp())
+            if second != self._second:
+                self._asked_before = self._asked if second == self._second + 1 else 0
+                self._second, self._asked = second, 0
+            self._asked += 1
+            if self._asked > self._a_second:
+                crowd = max(self._asked, self._asked_before) / self._a_second
+                return min(_LONGEST_WAIT, math.ceil(crowd**2))
             self._last[who] = now
             self._last.move_to_end(who)
             if len(self._last) > self._most_known:
                 self._last.popitem(last=False)
-            return False
+            return 0
 
 
-_pace = Pace(timedelta(milliseconds=400), most_known=20_000)
+_pace = Pace(least=timedelta(milliseconds=400), a_second=50)
 
 
 @blueprint.post("/sign-in/qr")
@@ -105,10 +120,9 @@ def show(id_: str) -> str:
 def status(id_: str) -> flask.Response:
     """Return where it stands, with the present frame while it waits."""
     installation, binding = context.installation(), context.visitor().binding
-    if _pace.is_too_fast((binding, id_), installation.clock()):
-        refused = errors.problem("too-many-failures", 429)
-        refused.headers["Retry-After"] = "1"
-        return refused
+    seconds = _pace.wait((binding, id_), installation.clock())
+    if seconds:
+        return flask.Response(status=429, headers={"Retry-After": str(seconds)})
     try:
         document = _status(context.services().qr_sign_ins, id_, binding)
     except LoginError as error:

@@ -25,7 +25,8 @@ async function ask() {
   try {
     const answer = await fetch(place.dataset.status, { credentials: "same-origin", cache: "no-store" });
     if (answer.ok) take(await answer.json());
-    else if (answer.status === 429) wait = 2 * EVERY;
+    // Told to wait, pages come back at different moments.
+    else if (answer.status === 429) wait = (1 + Math.random() / 2) * EVERY * (Number(answer.headers.get("retry-after")) || 2);
     else if (answer.status < 500) window.location.reload();
   } catch {
     wait = 3 * EVERY;
