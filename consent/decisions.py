@@ -285,6 +285,48 @@ class Consents:
         ).rowcount
         return self.consent(consent_id) if ended == 1 else None
 
+    def narrow(
+        self, consent_id: str, subject_id: str, *, keep: Iterable[str], until: datetime
+    ) -> tuple[Consent, Consent] | None:
+        """Replace an active consent by one with fewer attributes, or an earlier end; return the old
+        and the new, None when there is none of hers. It never becomes wider or longer.
+
+        The caller moves the grants to the new one in the same transaction. Leaving out what the
+        relying party needs is the person's right: it asks anew when she comes back.
+        """
+        old = self._db.execute(
+            update(consent)
+            .where(
+                consent.c.id == consent_id,
+                _is_party(subject_id),
+                consent.c.state == ConsentState.ACTIVE.value,
+                consent.c.valid_until > self._clock(),
+            )
+            .values(state=ConsentState.SUPERSEDED.value, ended_at=self._clock())
+            .returning(consent)
+        ).first()
+        if old is None:
+            return None
+        now, was = self._clock(), _consent(old)
+        kept = was.attributes.intersection(keep)
+        narrowed_id = new_id(now, self._chance)
+        self._db.execute(
+            insert(consent).values(
+                {
+                    **dict(zip(consent.c.keys(), old, strict=True)),
+                    "id": narrowed_id,
+                    "attributes": sorted(kept),
+                    "declined": sorted(was.declined | (was.attributes - kept)),
+                    "state": ConsentState.ACTIVE.value,
+                    "given_at": now,
+                    "valid_until": min(until, was.valid_until),
+                    "ended_at": None,
+                    "replaces": was.id,
+                }
+            )
+        )
+        return was, self.consent(narrowed_id)
+
     def pause(self, subject_id: str) -> int:
         """Pause every active consent that the person gave; return how many."""
         return self._db.execute(

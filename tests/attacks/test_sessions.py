@@ -102,6 +102,7 @@ FORMS = [
     ("/activate/password", {"password": "a good new password"}),
     ("/activate/finish", {}),
     ("/acting-for", {"acting_for": "self"}),
+    ("/me/consents/x/narrow", {}),
     ("/me/cases/ask", {"right": "explain", "use": "1"}),
     ("/me/cases/x/escalate", {}),
     ("/me/uses/x/not-me", {}),

@@ -75,6 +75,7 @@ def test_a_withdrawn_one_says_so_and_an_expired_one_too(world: World) -> None:
     browser.submit(browser.open("/me/consents").form(path))
     events = receipt(world, browser)["dpv:hasRecordOfActivity"]["dpv:hasConsentStatus"]
     assert [one["@type"] for one in events][1:] == ["dpv:ConsentWithdrawn"]
+    world.tick(minutes=1)
     browser = world.arrive("portal", "openid name", browser=browser).browser
     world.tick(days=400)
     events = receipt(world, world.sign_in())["dpv:hasRecordOfActivity"]["dpv:hasConsentStatus"]
@@ -95,3 +96,49 @@ def test_another_persons_receipt_is_not_there(world: World) -> None:
         assert minh.open(f"/me/consents/{found}/receipt.{kind}").status == 404
     assert minh.open(f"/me/consents/{found}/receipt.exe").status == 404
     assert world.browser().open(f"/me/consents/{found}/receipt.jws").status == 303
+
+
+def narrow(browser: Browser, found: str, keep: list[str], lasts: str = "") -> int:
+    form = browser.open("/me/consents").form(f"/me/consents/{found}/narrow")
+    return browser.submit(form, keep=keep, lasts=lasts).status
+
+
+def test_sharing_less_takes_effect_at_once_and_is_a_version_of_its_own(world: World) -> None:
+    arrival = world.arrive("portal", "openid name birth offline_access")
+    tokens = arrival.tokens()
+    assert "birthdate" in arrival.party.userinfo(tokens.access).body
+    old = consent_id(world)
+    world.tick()
+    assert narrow(arrival.browser, old, ["name", "vn_account_kind", "birthday"], "30") == 200
+    # The token lives on; what was taken away does not come any more.
+    told = arrival.party.userinfo(tokens.access).body
+    assert "name" in told
+    assert "birthdate" not in told
+    found = consent_id(world)
+    with world.transaction() as services:
+        new = services.consents.consent(found)
+        assert (new.replaces, new.attributes) == (old, frozenset({"name", "vn_account_kind"}))
+        assert "birthdate" in new.declined
+        assert (new.valid_until - world.clock()).days == 30
+    # It never becomes wider or longer again, and the old one cannot be brought back.
+    world.tick()
+    assert narrow(arrival.browser, found, ["name", "birthdate"], "90") == 200
+    found = consent_id(world)
+    with world.transaction() as services:
+        again = services.consents.consent(found)
+        assert again.attributes == frozenset({"name"})
+        assert again.valid_until == new.valid_until
+    token = arrival.browser.open("/me/details").form("/me/details").values["csrf_token"]
+    path = f"/me/consents/{old}/narrow"
+    assert arrival.browser.post(path, {"csrf_token": token, "keep": "birthdate"}).status == 404
+    minh = world.sign_in("minh")
+    token = minh.open("/me/details").form("/me/details").values["csrf_token"]
+    path = f"/me/consents/{again.id}/narrow"
+    assert minh.post(path, {"csrf_token": token}).status == 404
+
+
+def test_what_a_service_needs_it_asks_for_again(world: World) -> None:
+    arrival = world.arrive("portal", "openid name birth")
+    assert narrow(arrival.browser, consent_id(world), ["name"]) == 200
+    page = arrival.browser.visit(world.party("portal").begin("openid name birth").url)
+    assert page.has_form("/consent")

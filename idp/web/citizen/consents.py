@@ -1,6 +1,6 @@
 """Consents: what the person agreed to, and taking it back with one press."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from io import BytesIO
 from typing import Any
@@ -27,6 +27,9 @@ _STATES = {
     "superseded": N_("Replaced by a newer one"),
 }
 _STANDING = frozenset({ConsentState.ACTIVE, ConsentState.PAUSED})
+_NARROWED = N_("Done. The agency reads no more than what you kept from now on.")
+_SHORTER = {"1": 1, "30": 30, "90": 90}
+_FOREVER = datetime.max.replace(tzinfo=UTC)
 _WITHDRAWN = N_("Withdrawn. The agency can no longer read your data, and its sign-in has ended.")
 
 
@@ -48,6 +51,27 @@ def withdraw(consent_id: str) -> str:
     services.grants.revoke_of_consent(consent_id)
     audit.security_event("consent.withdrawn", account=session.account_id, party=ended.client_id)
     return _page(session.subject_id, translate(_WITHDRAWN))
+
+
+@blueprint.post("/me/consents/<consent_id>/narrow")
+def narrow(consent_id: str) -> flask.Response | str:
+    """Share less from now on, or for a shorter time: a new version takes the old one's place, and
+    whatever was granted follows it at once.
+    """
+    session, form = person.required(), flask.request.form
+    services = context.services()
+    now = services.installation.clock()
+    lasts = form.get("lasts", "")
+    until = now + timedelta(days=_SHORTER[lasts]) if lasts in _SHORTER else _FOREVER
+    changed = services.consents.narrow(
+        person.row_id(consent_id), session.subject_id, keep=form.getlist("keep"), until=until
+    )
+    if changed is None:
+        flask.abort(404)
+    old, new = changed
+    services.grants.follow_consent(old.id, new.id, new.attributes)
+    audit.security_event("consent.narrowed", account=session.account_id, party=new.client_id)
+    return _page(session.subject_id, translate(_NARROWED))
 
 
 @blueprint.get("/me/consents/<consent_id>/receipt.<any(jws, pdf):kind>")
@@ -133,6 +157,12 @@ def _told(consent: Consent, state: str, subject_id: str) -> dict[str, Any]:
         "purpose": timeline.purpose_title(consent.purpose),
         "attributes": timeline.labels(consent.attributes),
         "declined": timeline.labels(consent.declined),
+        "choices": [
+            {"claim": name, "label": label}
+            for name in DICTIONARY
+            if name in consent.attributes and (label := "".join(timeline.labels([name])))
+        ],
+        "kept_along": sorted(name for name in consent.attributes if not timeline.labels([name])),
         "given_at": consent.given_at,
         "until": consent.valid_until,
         "acting_for": person.name_of(acting_for) if acting_for else None,
