@@ -11,6 +11,7 @@ from idp.web.citizen import (
     download,
     notices,
     passkeys,
+    proof,
     second_factors,
     sessions,
     uses,
@@ -21,7 +22,7 @@ from idp.web.desk import accounts as desk_accounts
 from idp.web.desk import applications as desk_applications
 from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import queue as desk_queue
-from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens
+from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens, verifying
 from idp.web.sign_in import (
     acting_for,
     activation,
@@ -44,6 +45,7 @@ def register(app: flask.Flask) -> None:
         logout.blueprint,
         # For everybody who checks the logs.
         ledger.blueprint,
+        verifying.blueprint,
         # For a person who signs in.
         front.blueprint,
         password.blueprint,
@@ -65,6 +67,7 @@ def register(app: flask.Flask) -> None:
         sessions.blueprint,
         details.blueprint,
         download.blueprint,
+        proof.blueprint,
         notices.blueprint,
         citizen_applications.blueprint,
         citizen_mandates.blueprint,

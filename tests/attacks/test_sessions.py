@@ -112,6 +112,7 @@ FORMS = [
     ("/sign-in/code", {"code": "000000"}),
     ("/me/mandates/give", {"name": "x"}),
     ("/me/download", {"format": "json"}),
+    ("/me/uses/proof", {}),
     ("/me/notices/read", {}),
     ("/desk/accounts/x/contact", {"claim": "email", "value": "evil@example.vn"}),
     ("/desk/contacts/x", {"decision": "confirm"}),

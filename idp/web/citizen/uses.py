@@ -9,7 +9,7 @@ from accounts.attributes import best_value
 from accounts.legal_clock import age, born_between, today
 from accounts.mandates import FOR_PEOPLE, Mandate, MandateType
 from accounts.sessions import BrowserSession
-from idp.web import context, person, timeline
+from idp.web import confirmation, context, person, timeline
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("uses", __name__)
@@ -47,6 +47,8 @@ def uses() -> str:
     return flask.render_template(
         "citizen/uses.html",
         section="uses",
+        mark=confirmation.mark() if before is None else None,
+        is_own=is_own,
         days=timeline.by_day(shown, of_another=for_person),
         older=f"{base}{joint}before={shown[-1].position}" if len(entries) > _PAGE else None,
         now=context.installation().clock(),
