@@ -47,14 +47,16 @@ def note_proof(services: Services, subject_id: str) -> None:
     )
 
 
-def write(installation: Installation, subject_id: str, file: IO[bytes]) -> None:
+def write(
+    installation: Installation, subject_id: str, file: IO[bytes], *, patience: float | None = None
+) -> None:
     """Write the bundle of a subject as JSON.
 
     Raises:
         NotYetError: no epoch was published yet.
     """
     trusted = ledger.policy(installation)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + (PATIENCE if patience is None else patience)
     while True:
         with _snapshot(installation) as db:
             standing = ledger.standing(db, trusted)

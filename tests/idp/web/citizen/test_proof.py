@@ -238,6 +238,17 @@ def test_a_proof_needs_a_fresh_sign_in_and_is_one_persons_own(
     assert world.browser().open("/me/uses/proof").status != 200
 
 
+def test_an_entry_holds_no_value(world: World, watchers: Watchers) -> None:
+    """Invariant 6: names of attributes, never what they are, nor where somebody came from."""
+    world.arrive("portal", "openid name contact birth").tokens()
+    keep(world, watchers)
+    text = json.dumps(proof(world.sign_in()), ensure_ascii=False)
+    lan = world.person("lan")
+    assert "birthdate" in text
+    for value in (lan.name, lan.number, lan.login, "lan@example.vn", "127.0.0.1"):
+        assert value not in text
+
+
 def test_removed_uses_keep_their_number(world: World, watchers: Watchers) -> None:
     """The chain goes on from where retention removed its beginning."""
     world.arrive("portal", "openid name").tokens()
