@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from consent.ledger.note import Kind, NoteError, VerifierKey
-from cosigners.server import ROLES, make, own_key, server
+from cosigners.server import ROLES, kept_evidence, make, own_key, server
 
 _KINDS = {"ed25519": Kind.COSIGNATURE, "ml-dsa-44": Kind.ML_DSA_44}
 
@@ -21,6 +21,9 @@ def _command(role: str, what: str) -> click.Command:
     @click.option("--algorithm", type=click.Choice(list(_KINDS)), default="ed25519")
     @click.option("--log-key", help="The provider's key: the first line of `sen ledger policy`.")
     @click.option("--log-url", help="Where the logs are: the provider's address with /ledger.")
+    @click.option(
+        "--evidence", is_flag=True, help="Print what was refused and speaks against the log."
+    )
     @click.option("--bind", default="127.0.0.1:8120", show_default=True, metavar="HOST:PORT")
     def run(
         folder: Path,
@@ -29,7 +32,13 @@ def _command(role: str, what: str) -> click.Command:
         log_key: str | None,
         log_url: str | None,
         bind: str,
+        *,
+        evidence: bool,
     ) -> None:
+        if evidence:
+            for at, origin, why, note, seen in kept_evidence(folder):
+                click.echo(f"{at}\t{origin}\t{why}\n\nshown:\n{note}\nseen before:\n{seen}")
+            return
         signer = own_key(folder, name, _KINDS[algorithm])
         # To be told to the provider, for its policy.
         click.echo(str(signer.verifier))

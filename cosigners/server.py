@@ -1,7 +1,11 @@
 """The HTTP side of witnesses and auditors, and their keys."""
 
 import os
+import sqlite3
+import sys
 import time
+from contextlib import closing
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -39,6 +43,16 @@ def make(role: str, folder: Path, signer: Signer, log_key: VerifierKey, url: str
     return ROLES[role](signer, log_key, memory, published, lambda: int(time.time()))
 
 
+def kept_evidence(folder: Path) -> list[tuple[int, str, str, str, str]]:
+    """Return what was refused and speaks against the log: when, of which log, why, and both states."""
+    memory = folder / "memory.db"
+    if not memory.exists():
+        return []
+    with closing(sqlite3.connect(memory)) as db:
+        rows = db.execute("SELECT at, origin, why, note, seen FROM evidence ORDER BY rowid")
+        return list(rows)
+
+
 def server(watching: Witness, host: str, port: int) -> ThreadingHTTPServer:
     """Return a server that is not serving yet."""
 
@@ -62,9 +76,11 @@ def server(watching: Witness, host: str, port: int) -> ThreadingHTTPServer:
             self._answer(Answer(200, "alive\n") if is_asked else Answer(404, "not found\n"))
 
         def log_message(self, *_given: object) -> None:
-            """Say nothing: what matters is in the memory."""
+            """Say nothing of requests: only what was refused matters."""
 
         def _answer(self, answer: Answer) -> None:
+            if answer.status != HTTPStatus.OK:
+                print(f"{answer.status} {answer.body.strip()}", file=sys.stderr, flush=True)  # noqa: T201
             body = answer.body.encode()
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.kind)

@@ -92,6 +92,7 @@ def test_a_watcher_keeps_its_key(folder: Path, program: str, algorithm: str) -> 
     assert VerifierKey.parse(first.output.strip()).name == "w.example"
     assert sen(*given).output == first.output
     assert (folder / "w" / "key").stat().st_mode & 0o777 == 0o600
+    assert sen(*given, "--evidence").output == ""
     bad = sen(*given, "--log-key", "x", "--log-url", "http://localhost:1/ledger")
     assert (bad.exit_code, "cannot begin" in bad.output) == (1, True)
 
