@@ -182,6 +182,34 @@ def test_without_a_quorum_the_page_and_the_proof_say_so(
     assert failed(world, proof(browser)) == ""
 
 
+def test_who_was_away_is_asked_again_but_not_at_each_round(
+    world: World, watchers: Watchers
+) -> None:
+    asked: list[str] = []
+    post = watchers.post
+    watchers.post = lambda url, body: (asked.append(url), post(url, body))[1]  # type: ignore[method-assign]
+    gathering = watchers.cosigning()
+    ledger.sequencer(world.installation).run_once()
+    watchers.down |= {"a1", "w1"}
+    assert set(gathering.gather().refused) == {"a1", "w1"}
+    watchers.down.clear()
+    asked.clear()
+    assert gathering.gather().standing is None
+    assert asked == []
+    world.tick(seconds=5)
+    done = gathering.gather()
+    assert done.refused == {}
+    assert done.standing is not None
+    assert len({*done.standing.witnesses, *done.standing.auditors}) == 6
+    # All agree: the root log alone is confirmed again, after half a minute.
+    world.tick(seconds=29)
+    assert gathering.gather().standing is None
+    asked.clear()
+    world.tick(seconds=1)
+    assert gathering.gather().standing is not None
+    assert len(asked) == 6
+
+
 def test_a_proof_needs_a_fresh_sign_in_and_is_one_persons_own(
     world: World, watchers: Watchers
 ) -> None:
