@@ -23,6 +23,8 @@ from consent.log_state import Log, LogState
 
 AGAIN_AFTER = timedelta(seconds=30)
 """A checkpoint that stays the same is confirmed again so often, so that its age says something."""
+RETRY_AFTER = timedelta(seconds=5)
+"""Somebody who was not there, or refused, is asked again so often."""
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 Post = Callable[[str, bytes], tuple[int, bytes]]
@@ -51,6 +53,7 @@ class Cosigning:
         self._post = post
         self._seen: dict[tuple[str, str], int] = {}
         self._done: dict[str, tuple[int, datetime]] = {}
+        self._incomplete: set[str] = set()
 
     def gather(self) -> Gathered:
         """Bring every checkpoint that is new, or was confirmed long ago, to everybody it is for."""
@@ -76,19 +79,23 @@ class Cosigning:
             for name, note in notes.items():
                 if lines.get(name):
                     state.save_cosigned(name, note)
-        for log in due:
-            # Whoever did not agree is asked again soon.
-            if not gathered.refused:
-                self._done[log.name] = log.size, self._clock()
+        now = self._clock()
+        self._done |= {log.name: (log.size, now) for log in due}
+        # Whoever did not agree is asked again soon, but not at each round.
+        self._incomplete = set(notes) if gathered.refused else self._incomplete - set(notes)
         if ROOT_LOG in notes:
             gathered.standing = self._policy.standing(Note.parse(notes[ROOT_LOG]))
         return gathered
 
     def _is_due(self, log: Log) -> bool:
-        size, at = self._done.get(log.name, (-1, None))
-        is_old = at is None or self._clock() - at >= AGAIN_AFTER
+        if log.name not in self._done:
+            return True
+        size, at = self._done[log.name]
         # Only the root log tells people how fresh all is; the others are confirmed by their growth.
-        return size != log.size or (log.name == ROOT_LOG and is_old)
+        again = AGAIN_AFTER if log.name == ROOT_LOG else None
+        if log.name in self._incomplete:
+            again = RETRY_AFTER
+        return size != log.size or (again is not None and self._clock() - at >= again)
 
     def _bring_all(self, to: Cosigner, logs: Iterable[Log]) -> tuple[dict[str, str], str]:
         """Return the signature lines by log, and why there is one too few."""

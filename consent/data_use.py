@@ -5,7 +5,7 @@ chain under a lock of the chain's row, so positions have no gaps and heads never
 attribute names, never values, addresses or free text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -440,6 +440,35 @@ class UseLog:
                 return False
             head = chain.advance(head, bound)
         return position == length and head == expected
+
+    def spelled(self, subject_id: str, until: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield each entry's salt and canonical spelling, oldest first, to a position: with them
+        anybody can compute its commitment.
+        """
+        rows = self._db.execute(
+            select(data_use)
+            .where(data_use.c.subject_id == subject_id, data_use.c.position <= until)
+            .order_by(data_use.c.position)
+            .execution_options(yield_per=1000)
+        )
+        keys: dict[int, bytes] = {}
+        for row in rows:
+            entry = entry_of(row)
+            year = entry.at.year
+            if year not in keys:
+                # A key that is gone makes the entry say nothing for ever.
+                keys[year] = self._find_key(subject_id, year) or bytes(32)
+            content = _content(entry.id, entry.position, entry.at, entry.use)
+            yield commitment.salt(keys[year], entry.id), canonical(content)
+
+    def begin_of(self, subject_id: str) -> tuple[int, bytes]:
+        """Return how many entries were removed from the chain's beginning, and the head after them."""
+        row = self._db.execute(
+            select(subject_chain.c.removed, subject_chain.c.removed_head).where(
+                subject_chain.c.subject_id == subject_id
+            )
+        ).first()
+        return (0, chain.EMPTY) if row is None else (row.removed, row.removed_head or chain.EMPTY)
 
     def purge(self, before: datetime, *, chains: int) -> int:
         """Remove the entries made before the moment, of so many chains at most; return how many.

@@ -99,14 +99,16 @@ class Sequencer:
         now = self._clock()
         sweep = self._swept_at is None or now - self._swept_at >= SWEEP_EVERY
         if sweep:
-            self._swept_at = now
             self._summarise()
         with self._reader.begin() as db:
             state = LogState(db)
             before = state.state()
             rows, after = self._new_rows(db, before, now)
-            is_full = len(rows) >= BATCH
             batch = self._weigh(db, rows, sweep=sweep)
+            is_full = batch.entries >= BATCH
+            if sweep:
+                # One that found more than it could take goes on in the next round.
+                self._swept_at = None if is_full else now
             said = self._say(state, policies or {}, batch)
             if not batch.leaves:
                 return Round(0, None, frozenset(batch.broken), is_full=False)
@@ -146,9 +148,11 @@ class Sequencer:
         # What a transaction that is still open has written shows up later, with its own time.
         open_for = db.execute(text(_OPEN_FOR)).scalar() or 0.0
         horizon = now - timedelta(seconds=float(open_for)) - SKEW
+        if state.moment is None:
+            # All that was there before the first epoch is the sweep's, chain by chain.
+            return [], replace(state, moment=horizon)
         db.execute(text("SET LOCAL enable_seqscan = on"))
-        if state.moment is not None:
-            query = query.where(_use.at >= state.moment)
+        query = query.where(_use.at >= state.moment)
         rows = list(db.execute(query.order_by(_use.at, _use.subject_id, _use.position)))
         # A full batch may end before the horizon.
         end = rows[-1].at - SKEW if len(rows) >= BATCH else horizon
@@ -164,15 +168,10 @@ class Sequencer:
         taken = func.coalesce(ledger_head.c.length, 0)
         is_shorter = subject_chain.c.length < taken
         differs = (subject_chain.c.length == taken) & (subject_chain.c.head != ledger_head.c.head)
-        longer, broken = (
-            set(
-                db.execute(
-                    select(subject_chain.c.subject_id).select_from(joined).where(found)
-                ).scalars()
-            )
-            for found in (subject_chain.c.length > taken, is_shorter | differs)
-        )
-        return longer, broken
+        found = select(subject_chain.c.subject_id).select_from(joined)
+        longer = db.execute(found.where(subject_chain.c.length > taken).limit(BATCH)).scalars()
+        broken = db.execute(found.where(is_shorter | differs)).scalars()
+        return set(longer), set(broken)
 
     def _weigh(self, db: Connection, rows: list[Any], *, sweep: bool) -> _Batch:
         """Take each subject's entries in the order of the chain; leave alone what has gaps."""
@@ -184,6 +183,8 @@ class Sequencer:
         heads = {one: known.get(one) or self._new_head(one) for one in subjects}
         again |= {row.subject_id for row in rows if not self._take(batch, heads, chains, row)}
         for subject_id in sorted(again - batch.broken):
+            if batch.entries >= BATCH:
+                break
             # What the rows seen do not begin with is looked for at its place in the chain.
             for row in _rest_of(db, subject_id, heads[subject_id].length):
                 if not self._take(batch, heads, chains, row):

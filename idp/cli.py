@@ -28,6 +28,7 @@ from accounts.legal_clock import midnight
 from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use
+from cosigners.commands import auditor, witness
 from idp import data_rotation
 from idp.account_import import AccountImport, CodesFile, ImportRefusedError, Refused, template
 from idp.audit import configure_logging
@@ -71,6 +72,8 @@ def main() -> None:
 main.add_command(registers)
 main.add_command(ledger)
 main.add_command(verify)
+main.add_command(witness)
+main.add_command(auditor)
 
 
 @main.command()

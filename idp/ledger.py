@@ -4,6 +4,7 @@
 """
 
 import fcntl
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ ALARM_AFTER = timedelta(seconds=10)
 HARD_LIMIT = timedelta(seconds=60)
 """An entry that is not in the logs by then is a breach of what the provider promises."""
 _POLICIES_EVERY = timedelta(seconds=10)
+VERIFYING_PAGE = Path(__file__).parent / "web" / "offline" / "verify.html"
 _NOTICES_AGAIN = timedelta(hours=1)
 _MOST_ROUNDS = 20
 _COSIGN_SECONDS = 20.0
@@ -72,6 +74,11 @@ def policy(installation: Installation) -> Policy:
         keys = [str(signer.verifier) for signer in signers(installation)]
         known = _POLICIES[installation] = with_own_logs(installation.settings.ledger_policy, keys)
     return known
+
+
+def forget_policy(installation: Installation) -> None:
+    """Make the policy anew at its next use."""
+    _POLICIES.pop(installation, None)
 
 
 def index_of(installation: Installation, subject_id: str) -> bytes:
@@ -160,6 +167,8 @@ def policies(
         shown = shown.where(notice.c.first_shown_at >= since)
     for row in db.execute(shown):
         said[f"notice/{row.hash.hex()}"] = {"language": row.language}
+    page = hashlib.sha256(VERIFYING_PAGE.read_bytes()).hexdigest()
+    said["verifying-page"] = {"sha256": page}
     said["cosigners"] = {"policy": policy(installation).text}
     return {
         name: orjson.dumps({"about": name, **facts}, option=orjson.OPT_SORT_KEYS)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import click
@@ -36,12 +36,11 @@ def ledger() -> None:
 def ledger_run(*, once: bool) -> None:
     """Keep the logs until stopped; a server does this by itself as well, one at a time."""
     with _installation() as installation:
-        keeper = keeping.Keeper()
-        while True:
+        with closing(keeping.Keeper()) as keeper:
             kept = keeper(installation)
-            if once:
-                break
-            time.sleep(keeping.INTERVAL.total_seconds())
+            while not once:
+                time.sleep(keeping.INTERVAL.total_seconds())
+                kept = keeper(installation)
         if not kept.is_holder:
             raise _Failure("another process keeps the logs")
         click.echo(f"{kept.entries} entries taken")

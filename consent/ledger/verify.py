@@ -271,6 +271,8 @@ def tell(verdict: Verdict, now: int, language: str = "vi") -> list[str]:
     facts = dict(verdict.facts)
     if "age" in facts:
         facts["age"] = _age(int(str(facts["age"])), language)
+    if "uses" in facts:
+        facts["uses"] = _number(int(str(facts["uses"])), language)
     if not verdict.is_good:
         told = [words["failed"].format(reason=words[verdict.failed].format(**facts))]
     else:

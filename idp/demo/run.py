@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from idp.demo import people
+from idp.demo import people, watchers
 
 PORTAL_PORT = 8101
 BANK_PORT = 8102
@@ -161,7 +161,8 @@ def run(*, data_dir: Path, host: str = "localhost", port: int = 8000, workers: i
     for number in STOPPING:
         signal.signal(number, _interrupt)
     try:
-        _check_ports((port, *(party.port for party in PARTIES), REGISTERS_PORT))
+        ports = (*(party.port for party in PARTIES), REGISTERS_PORT, *watchers.PORTS.values())
+        _check_ports((port, *ports))
         _run(data_dir / "demo", f"http://{host}:{port}", workers)
     except DemoError as error:
         sys.stderr.write(f"sen: {error}\n")
@@ -239,6 +240,7 @@ def _prepare(folder: Path, issuer: str) -> dict[str, str]:
         secret = kept["relying_parties"][party.client_id]
         _write_json(folder / f"{party.look}.json", party.own_registration(issuer, secret))
     _sen(folder, issuer, "init")
+    watchers.prepare(folder, lambda *arguments: _sen(folder, issuer, *arguments))
     _seed_once(folder, issuer)
     return dict(kept["people"])
 
@@ -315,9 +317,11 @@ def _environment(folder: Path, issuer: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEN_")}
     # Made together with the registers: whoever signed the cards of the demo's people.
     authority = folder / "registers.db.csca.pem"
+    policy = folder / watchers.POLICY
     return {
         **kept,
         **({"SEN_CSCA_FILE": str(authority)} if authority.exists() else {}),
+        **({"SEN_LEDGER_POLICY": str(policy)} if policy.exists() else {}),
         "SEN_DATA_DIR": str(folder),
         "SEN_ISSUER": issuer,
         "SEN_OUTBOUND_ALLOW": ",".join(f"localhost:{party.port}" for party in PARTIES),
@@ -353,6 +357,8 @@ def _start(children: list[Child], folder: Path, issuer: str, workers: int) -> No
     children.append(_child("registers", REGISTERS_PORT, registers, folder, issuer))
     provider = ["idp.cli", "serve", "--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
     children.append(_child("provider", port, provider, folder, issuer))
+    for name, watching, program in watchers.commands(folder, issuer):
+        children.append(_child(name, watching, program, folder, issuer))
     for party in PARTIES:
         command = ["idp.demo.relying_party", str(folder / f"{party.look}.json")]
         children.append(_child(party.look, party.port, command, folder, issuer))
@@ -454,6 +460,7 @@ def _table(issuer: str, credentials: dict[str, str], folder: Path) -> str:
         "",
         f"  {director}: {company['name']}, MST / tax code {company['tax_code']}",
         f"  {people.OFFICER.login}: {issuer}/desk, sau khi tạo khóa truy cập / after making a passkey",
+        f"  {issuer}/verify: kiểm chứng, cùng 2 nhân chứng, 2 kiểm toán viên / verify, as 2 + 2 others do",
         f"  {beginner}: chip thẻ căn cước / the card's chip: {reader} …",
         "  Ctrl-C: dừng / stop · make demo-reset: xóa dữ liệu / forget the data",
         "",

@@ -14,6 +14,7 @@ from idp.web.citizen import (
     lock,
     notices,
     passkeys,
+    proof,
     second_factors,
     sessions,
     uses,
@@ -28,7 +29,7 @@ from idp.web.desk import incidents as desk_incidents
 from idp.web.desk import queue as desk_queue
 from idp.web.phone import approval, enrolment
 from idp.web.phone import home as phone_home
-from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens
+from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens, verifying
 from idp.web.protocol import cases as agency_cases
 from idp.web.sign_in import (
     acting_for,
@@ -56,6 +57,7 @@ def register(app: flask.Flask) -> None:
         logout.blueprint,
         # For everybody who checks the logs.
         ledger.blueprint,
+        verifying.blueprint,
         # For a person who signs in.
         front.blueprint,
         password.blueprint,
@@ -81,6 +83,7 @@ def register(app: flask.Flask) -> None:
         sessions.blueprint,
         details.blueprint,
         download.blueprint,
+        proof.blueprint,
         notices.blueprint,
         incidents.blueprint,
         lock.blueprint,

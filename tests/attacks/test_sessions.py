@@ -117,6 +117,7 @@ FORMS = [
     ("/sign-in/code", {"code": "000000"}),
     ("/me/mandates/give", {"name": "x"}),
     ("/me/download", {"format": "json"}),
+    ("/me/uses/proof", {}),
     ("/me/notices/read", {}),
     ("/not-me/x", {}),
     ("/lock", {"login": "lan", "position": "1", "code": "0000000000"}),

@@ -151,9 +151,9 @@ def test_the_apps_pages_are_accessible(site: Site, enter: Callable[..., Visit]) 
 
 def test_own_pages_are_accessible_when_nothing_has_happened(site: Site, visit: Visit) -> None:
     visit.sign_in_to_own_pages(site.person("passkey"))
-    for name in ("", "uses", "consents", "passkeys", "download"):
+    for name in ("", "uses", "uses/proof", "consents", "passkeys", "download"):
         visit.go(f"/me/{name}".rstrip("/"))
-        visit.look(f"me-{name or 'overview'}-new")
+        visit.look(f"me-{name.replace('/', '-') or 'overview'}-new")
 
 
 def test_own_pages_are_accessible_when_much_has_happened(

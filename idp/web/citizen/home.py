@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import flask
 
-from idp.web import context, person, timeline
+from idp.web import confirmation, context, person, timeline
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("citizen", __name__)
@@ -34,6 +34,7 @@ def home() -> str:
     return flask.render_template(
         "citizen/home.html",
         section="home",
+        mark=confirmation.mark(),
         summary={"agencies": summary.agencies, "uses": summary.uses, "days": _WINDOW_DAYS},
         days=timeline.by_day(services.use_log.of_subject(session.subject_id, limit=_NEWEST)),
         consents_active=sum(given.is_in_force(now) for given in consents),

@@ -11,7 +11,7 @@ from accounts.attributes import DICTIONARY
 from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
 from consent.history import LOOKS_BACK, Agency, Month, Wanted
 from consent.purposes import LEGAL_BASES, PURPOSES
-from idp.web import context, drawing, person, records, timeline
+from idp.web import confirmation, context, drawing, person, records, timeline
 from idp.web.language import N_, TIME_ZONE, translate
 from idp.web.records import Record
 
@@ -50,6 +50,8 @@ def uses() -> str:
     return flask.render_template(
         "citizen/uses.html",
         section="uses",
+        mark=confirmation.mark() if before is None else None,
+        is_own=not record.of,
         days=timeline.by_day(shown, of_another=record.is_of_another, of=record.of),
         older=f"{base}{joint}before={shown[-1].position}" if len(entries) > _PAGE else None,
         now=context.installation().clock(),

@@ -1,0 +1,117 @@
+"""`sen ledger`, `sen verify`, `sen witness`: what an operator, a verifier and a watcher type."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from consent.ledger.note import VerifierKey
+from consent.ledger.policy import Policy
+from idp import proof
+from idp.cli import main
+from idp.database import connect
+from idp.services import Installation
+from tests.support.stores import INSTALLATION_SECRET, settings_for
+
+pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
+
+
+@pytest.fixture
+def folder(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in [name for name in os.environ if name.startswith("SEN_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "secret").write_text(base64.b64encode(INSTALLATION_SECRET).decode())
+    monkeypatch.setenv("SEN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("SEN_DATABASE_URL", database_url)
+    monkeypatch.setenv("SEN_ISSUER", "https://id.sen.example")
+    return tmp_path
+
+
+def sen(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def test_the_logs_are_kept_told_and_checked(folder: Path, database_url: str) -> None:
+    assert "chains have uses that are not in the logs yet" in sen("ledger", "status").output
+    assert "entries taken" in sen("ledger", "run", "--once").output
+    status = sen("ledger", "status").output
+    assert "root\t1 entries\t0 witnesses" in status
+    assert "1 epochs; 0 chains" in status
+    assert sen("ledger", "check").output.splitlines()[-1] == "every chain is intact"
+    trusted = Policy.parse(sen("ledger", "policy").output)
+    assert [key.name for key in trusted.logs] == ["id.sen.example/ledger"] * 2
+    engine = connect(database_url)
+    with engine.begin() as db:
+        db.exec_driver_sql("DELETE FROM ledger_head")
+    assert "head" in sen("ledger", "check").output
+    assert "made anew: head" in sen("ledger", "rebuild").output
+    assert sen("ledger", "check").exit_code == 0
+    with engine.begin() as db:
+        db.exec_driver_sql("UPDATE data_use SET client_id = 'x' WHERE position = 1")
+    failed = sen("ledger", "check")
+    assert failed.exit_code == 1
+    assert "entries that were changed or removed" in failed.output
+    with engine.begin() as db:
+        db.exec_driver_sql(
+            "UPDATE ledger_tile SET data = zeroblob(34) WHERE level < 0 AND log = 'root'"
+        )
+    assert "lost: root" in sen("ledger", "rebuild").output
+    engine.dispose()
+
+
+def test_a_proof_is_verified_at_the_command_line(folder: Path, database_url: str) -> None:
+    assert sen("ledger", "run", "--once").exit_code == 0
+    installation = Installation(settings_for(database_url, folder))
+    with installation.engine.begin() as db:
+        subject = installation.services(db).subjects.find_for_sign_in("lan")
+    assert subject is not None
+    path = folder / "proof.json"
+    with path.open("wb") as file:
+        proof.write(installation, subject, file)
+    installation.engine.dispose()
+    good = sen("verify", str(path), "--language", "en")
+    assert good.exit_code == 0
+    assert "none missing, none changed, confirmed by 0 of 0 witnesses" in good.output
+    assert "Compare its fingerprint" in good.output
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"entries": []}))
+    bad = sen("verify", str(path))
+    assert (bad.exit_code, bad.output[:21]) == (1, "KHÔNG ĐƯỢC XÁC NHẬN. ")
+    path.write_text("no JSON")
+    assert sen("verify", str(path)).exit_code == 2
+
+
+@pytest.mark.parametrize("program", ["witness", "auditor"])
+@pytest.mark.parametrize("algorithm", ["ed25519", "ml-dsa-44"])
+def test_a_watcher_keeps_its_key(folder: Path, program: str, algorithm: str) -> None:
+    given = [program, str(folder / "w"), "--name", "w.example", "--algorithm", algorithm]
+    first = sen(*given)
+    assert VerifierKey.parse(first.output.strip()).name == "w.example"
+    assert sen(*given).output == first.output
+    assert (folder / "w" / "key").stat().st_mode & 0o777 == 0o600
+    assert sen(*given, "--evidence").output == ""
+    bad = sen(*given, "--log-key", "x", "--log-url", "http://localhost:1/ledger")
+    assert (bad.exit_code, "cannot begin" in bad.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("log a+b+c\nquorum none\n", "is no policy"),
+        ("quorum w\n", "is no policy"),
+        ("witness w {key}\nquorum w\n", "needs an https address"),
+        ("witness w {key} http://w.example\nquorum w\n", "needs an https address"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_stops_the_start(
+    folder: Path, text: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = sen("witness", str(folder / "w"), "--name", "w.example").output.strip()
+    (folder / "policy").write_text(text.replace("{key}", key))
+    monkeypatch.setenv("SEN_LEDGER_POLICY", str(folder / "policy"))
+    failed = sen("ledger", "status")
+    assert failed.exit_code == 1
+    assert said in failed.output
