@@ -28,6 +28,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from accounts.subject import SubjectKind
 from consent import sequencer as sequencing
+from consent.cosigners.published import Published
+from consent.cosigners.server import ROLES
+from consent.cosigners.witness import Witness
 from consent.cosigning import Cosigning
 from consent.data_use import Channel, Use, data_use, subject_chain
 from consent.ledger import chain, commitment, head_map, tiles, verify
@@ -39,9 +42,6 @@ from consent.ledger.tree import leaf_hash
 from consent.log_state import STREAM, STREAM_BYTES, Head, Log, LogState, ledger_head, ledger_tile
 from consent.rebuild import rebuild
 from consent.sequencer import Sequencer
-from cosigners.published import Published
-from cosigners.server import ROLES
-from cosigners.witness import Witness
 from idp import ledger, proof
 from idp.database import for_reading, upgrade
 from idp.services import Installation, prepare_keys

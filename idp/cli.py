@@ -27,8 +27,8 @@ from accounts.errors import AccountsError, SealBrokenError
 from accounts.legal_clock import midnight
 from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
+from consent.cosigners.commands import auditor, witness
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use
-from cosigners.commands import auditor, witness
 from idp import data_rotation
 from idp.account_import import AccountImport, CodesFile, ImportRefusedError, Refused, template
 from idp.audit import configure_logging

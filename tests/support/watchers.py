@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consent.cosigners.published import Published
+from consent.cosigners.server import ROLES, server
+from consent.cosigners.witness import Witness
 from consent.cosigning import Cosigning
 from consent.ledger.note import Kind, Signer
 from consent.ledger.policy import Policy
-from cosigners.published import Published
-from cosigners.server import ROLES, server
-from cosigners.witness import Witness
 from idp import ledger
 from idp.database import for_reading
 from idp.services import Installation

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from consent.cosigners.published import Published
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.epoch import ROOT_LOG, Epoch, Heads, hash_of_all
 from consent.ledger.note import NoteError, Signer, VerifierKey
@@ -25,7 +26,6 @@ from consent.ledger.tree import (
     leaf_hash,
     verify_consistency,
 )
-from cosigners.published import Published
 
 GREATEST = 64 * 1024
 _MOST_PROOF = 63

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consent.cosigners.published import Published
+from consent.cosigners.server import kept_evidence, server
+from consent.cosigners.witness import Witness
 from consent.cosigning import request
 from consent.ledger import tiles
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.note import Kind, Note, Signer, signatures, signed
 from consent.ledger.tree import consistency_proof, leaf_hash
-from cosigners.published import Published
-from cosigners.server import kept_evidence, server
-from cosigners.witness import Witness
 
 NAME = "sen.example/ledger"
 LOG = Signer(NAME, Kind.ED25519, Ed25519PrivateKey.generate())

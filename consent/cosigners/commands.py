@@ -1,11 +1,11 @@
-"""``sen witness`` and ``sen auditor``; also ``python -m cosigners.commands``."""
+"""``sen witness`` and ``sen auditor``; also ``python -m consent.cosigners.commands``."""
 
 from pathlib import Path
 
 import click
 
+from consent.cosigners.server import ROLES, kept_evidence, make, own_key, server
 from consent.ledger.note import Kind, NoteError, VerifierKey
-from cosigners.server import ROLES, kept_evidence, make, own_key, server
 
 _KINDS = {"ed25519": Kind.COSIGNATURE, "ml-dsa-44": Kind.ML_DSA_44}
 

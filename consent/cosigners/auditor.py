@@ -8,14 +8,14 @@ compares the map's root. An entry dropped from one person's head alone is found 
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from consent.cosigners.published import Published
+from consent.cosigners.witness import Refused, Witness
 from consent.ledger import chain, head_map
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.epoch import POLICY_LOG, ROOT_LOG, Epoch, hash_of_all
 from consent.ledger.note import Signer, VerifierKey
 from consent.ledger.request import authorization
 from consent.ledger.tree import leaf_hash
-from cosigners.published import Published
-from cosigners.witness import Refused, Witness
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS head (

@@ -12,10 +12,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
+from consent.cosigners.auditor import Auditor
+from consent.cosigners.published import Published, over_http
+from consent.cosigners.witness import GREATEST, Answer, Witness
 from consent.ledger.note import Kind, Signer, VerifierKey
-from cosigners.auditor import Auditor
-from cosigners.published import Published, over_http
-from cosigners.witness import GREATEST, Answer, Witness
 
 _PRIVATE = 0o600
 _SEED_BYTES = 32
