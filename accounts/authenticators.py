@@ -151,9 +151,12 @@ class Passkeys:
         ).scalar_one()
 
     def creation_options(
-        self, account: Account, *, login: str, name: str, browser: bytes
+        self, account: Account, *, login: str, name: str, browser: bytes, is_first: bool = False
     ) -> dict[str, Any]:
-        """Return ``PublicKeyCredentialCreationOptions`` as JSON and remember the challenge."""
+        """Return ``PublicKeyCredentialCreationOptions`` as JSON and remember the challenge.
+
+        One that ``is_first`` replaces all there are, so none of them hinders it.
+        """
         challenge = self._begin(Ceremony.CREATE, browser, account.id)
         options = webauthn.generate_registration_options(
             rp_id=self._identity.rp_id,
@@ -169,7 +172,7 @@ class Passkeys:
             ),
             exclude_credentials=[
                 PublicKeyCredentialDescriptor(id=key.credential_id)
-                for key in self.of_account(account.id)
+                for key in ([] if is_first else self.of_account(account.id))
             ],
         )
         return options_to_json_dict(options)
@@ -321,6 +324,10 @@ class Passkeys:
             raise LastAuthenticatorError
         self._db.execute(delete(passkey).where(passkey.c.id == passkey_id))
         return True
+
+    def remove_all(self, account_id: str) -> int:
+        """Remove every passkey of the account, whatever is left; return how many."""
+        return self._db.execute(delete(passkey).where(passkey.c.account_id == account_id)).rowcount
 
     def purge(self, now: datetime) -> int:
         """Remove ceremonies that were never finished; return how many."""

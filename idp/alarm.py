@@ -16,6 +16,7 @@ from accounts.account import HOLDER, Accounts, Actor
 from accounts.errors import AccountsError
 from accounts.incidents import Incident, Incidents
 from accounts.notices import Notice, NoticeKind, Notices
+from accounts.recoveries import Recoveries
 from accounts.schema import Clock
 from accounts.sessions import BrowserSessions
 from accounts.vault import Vault
@@ -27,6 +28,8 @@ DISAVOWABLE = frozenset(
     {
         NoticeKind.SIGN_IN,
         NoticeKind.UNLOCKED,
+        NoticeKind.RECOVERY_BEGUN,
+        NoticeKind.RECOVERED,
         NoticeKind.SIGN_IN_CHANGED,
         NoticeKind.CONTACT_CHANGED,
         NoticeKind.DATA_COPIED,
@@ -60,6 +63,7 @@ class Alarm:
     sessions: BrowserSessions
     grants: Grants
     consents: Consents
+    recoveries: Recoveries
     vault: Vault
     clock: Clock
 
@@ -87,8 +91,8 @@ class Alarm:
         return found
 
     def raise_for(self, notice: Notice) -> Incident:
-        """End every session and grant of the notice's person, pause her consents, and open an
-        incident; a second time it is the same incident and ends nothing.
+        """End every session, grant and recovery of the notice's person, pause her consents, and open
+        an incident; a second time it is the same incident and ends nothing.
 
         Raises:
             NoSuchLinkError: she has no account any more.
@@ -98,6 +102,8 @@ class Alarm:
             raise NoSuchLinkError
         opened, is_new = self.incidents.open(account.id, notice.id, notice.kind.value)
         if is_new:
+            if self.recoveries.cancel(account.id):
+                self.accounts.spend_activation_code(account.id)
             self.sessions.end_all(account.id)
             self.grants.revoke_of_account(account.id)
             self.consents.pause(account.subject_id)

@@ -462,10 +462,16 @@ def accounts_import(
 @account.command("activation-code")
 @click.argument("identifier")
 def account_activation_code(identifier: str) -> None:
-    """Give an account a new activation code, shown once; for handing out at a desk."""
+    """Give an account a new activation code, shown once; for handing out at a desk.
+
+    Used on an account in use, it voids every way to sign in that there was before.
+    """
     with _told(), _transaction() as services:
         found = _found(services, identifier)
-        code = services.accounts.new_activation_code(found.id)
+        if found.is_open:
+            code = services.recovering.begin_by_office(found.id, OPERATOR, "")
+        else:
+            code = services.accounts.new_activation_code(found.id)
     click.echo(f"activation code: {code}")
 
 

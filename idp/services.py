@@ -20,6 +20,7 @@ from accounts.incidents import Incidents
 from accounts.mandates import Mandates
 from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
+from accounts.recoveries import Recoveries
 from accounts.schema import Chance, Clock
 from accounts.second_factors import SecondFactors
 from accounts.secrets import PasswordHashing, Passwords
@@ -61,6 +62,7 @@ from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
 from idp.outbox import Outbox
+from idp.recovering import Recovering
 from idp.settings import Settings
 from idp.standing import Standing
 
@@ -372,7 +374,29 @@ class Services:
             self.sessions,
             self.grants,
             self.consents,
+            self.recoveries,
             self.installation.vault,
+            self.installation.clock,
+        )
+
+    @lazily
+    def recoveries(self) -> Recoveries:
+        """Recoveries as they are kept."""
+        return Recoveries(self.db, self.installation.clock, self.installation.chance)
+
+    @lazily
+    def recovering(self) -> Recovering:
+        """Coming back after ways to sign in were lost."""
+        return Recovering(
+            self.accounts,
+            self.passkeys,
+            self.passwords,
+            self.second_factors,
+            self.sessions,
+            self.grants,
+            self.incidents,
+            self.recoveries,
+            self.contact_book.tell_everywhere,
             self.installation.clock,
         )
 
@@ -498,6 +522,7 @@ class Services:
             grants=self.grants,
             limits=self.limits,
             incidents=self.incidents,
+            recoveries=self.recoveries,
             tell=self.contact_book.tell,
             vault=self.installation.vault,
             clock=self.installation.clock,

@@ -13,6 +13,7 @@ from idp.services import Installation
 INTERVAL = timedelta(minutes=10)
 _GRANTS_KEPT = timedelta(days=30)
 _SESSIONS_KEPT = timedelta(days=1)
+_RECOVERIES_KEPT = timedelta(days=365)
 # So long whoever asked for a reading may see why it was refused.
 _CHIP_REQUESTS_KEPT = timedelta(days=1)
 
@@ -33,6 +34,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "lapsed holds": services.standing.end_lapsed_holds(),
             "chip requests": services.chip_requests.purge(now - _CHIP_REQUESTS_KEPT),
             "failures": services.limits.purge(now),
+            "recoveries": services.recoveries.purge(now - _RECOVERIES_KEPT),
             "messages": services.outbox.purge(now - dispatch.KEPT),
             "signing keys": services.signing_keys.purge(now),
         }

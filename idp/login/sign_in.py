@@ -12,6 +12,7 @@ from accounts.errors import OwnLockError, PasskeyRefusedError
 from accounts.incidents import Incidents
 from accounts.levels import AuthenticationMethod, strength_of
 from accounts.notices import NoticeKind
+from accounts.recoveries import Recoveries, Way
 from accounts.schema import Clock
 from accounts.second_factors import Held, SecondFactors
 from accounts.secrets import Passwords
@@ -93,6 +94,7 @@ class SignInDesk:
     grants: Grants
     limits: Limits
     incidents: Incidents
+    recoveries: Recoveries
     tell: Callable[[str, NoticeKind, dict[str, str]], None]
     vault: Vault
     clock: Clock
@@ -338,6 +340,11 @@ class SignInDesk:
             level=int(session.level),
             address=visitor.address,
         )
+        if AuthenticationMethod.PASSKEY in methods and self.recoveries.cancel(
+            account.id, Way.TWO_WAYS
+        ):
+            # Whoever has a passkey has lost none.
+            self.tell(account.subject_id, NoticeKind.RECOVERY_CANCELLED, {})
         if not is_known:
             facts = {"browser": visitor.browser, "network": coarse(visitor.address)}
             self.tell(account.subject_id, NoticeKind.SIGN_IN, facts)

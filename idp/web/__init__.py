@@ -13,6 +13,7 @@ from idp.web.citizen import (
     lock,
     notices,
     passkeys,
+    recovery,
     second_factors,
     sessions,
     uses,
@@ -24,6 +25,7 @@ from idp.web.desk import applications as desk_applications
 from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import incidents as desk_incidents
 from idp.web.desk import queue as desk_queue
+from idp.web.desk import recovery as desk_recovery
 from idp.web.protocol import attributes, authorize, discovery, logout, tokens
 from idp.web.sign_in import (
     acting_for,
@@ -33,6 +35,7 @@ from idp.web.sign_in import (
     not_me,
     passkey,
     password,
+    recover,
     second_factor,
 )
 from idp.web.sign_in import lock as own_lock
@@ -55,6 +58,7 @@ def register(app: flask.Flask) -> None:
         activation.blueprint,
         not_me.blueprint,
         own_lock.blueprint,
+        recover.blueprint,
         acting_for.blueprint,
         consent.blueprint,
         # For a person who applies for an account.
@@ -67,6 +71,7 @@ def register(app: flask.Flask) -> None:
         consents.blueprint,
         passkeys.blueprint,
         second_factors.blueprint,
+        recovery.blueprint,
         sessions.blueprint,
         details.blueprint,
         download.blueprint,
@@ -81,6 +86,7 @@ def register(app: flask.Flask) -> None:
         desk_accounts.blueprint,
         desk_contacts.blueprint,
         desk_incidents.blueprint,
+        desk_recovery.blueprint,
         # For operators.
         operations.blueprint,
     ):

@@ -85,6 +85,14 @@ _TABLE = {
         N_("The passkey was not accepted"),
         N_("The passkey could not be verified. Try again, or use another way to sign in."),
     ),
+    "recovery-refused": Words(
+        403,
+        N_("No recovery in this way"),
+        N_(
+            "This needs a fresh sign-in with your password and a code, nothing reported and unsettled, "
+            "and the waiting time to be over. Otherwise an office helps you."
+        ),
+    ),
     "own-lock": Words(
         403,
         N_("You locked this account"),

@@ -77,12 +77,16 @@ def tell_of_sign_in(session: BrowserSession, what: str) -> None:
     )
 
 
-def creation_options(account: Account) -> dict[str, Any]:
-    """Begin making a passkey."""
+def creation_options(account: Account, *, is_first: bool = False) -> dict[str, Any]:
+    """Begin making a passkey; one that ``is_first`` takes the place of all others."""
     services = context.services()
     login, name = login_of(account.subject_id), name_of(account.subject_id)
     return services.passkeys.creation_options(
-        account, login=login or name, name=name, browser=context.visitor().binding
+        account,
+        login=login or name,
+        name=name,
+        browser=context.visitor().binding,
+        is_first=is_first,
     )
 
 

@@ -1,4 +1,4 @@
-"""Messages to relying parties, and incidents that people report."""
+"""Messages to relying parties, incidents that people report, and recoveries."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,7 @@ depends_on = None
 
 _MOMENT = sa.DateTime(timezone=True)
 _OPEN = sa.text("closed_at IS NULL")
+_RUNNING = sa.text("ended_at IS NULL")
 _DUE = sa.text("due_at IS NOT NULL")
 
 
@@ -60,8 +61,33 @@ def upgrade() -> None:
         sqlite_where=_OPEN,
         postgresql_where=_OPEN,
     )
+    op.create_table(
+        "recovery",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("account_id", sa.String(32), nullable=False),
+        sa.Column("way", sa.String(16), nullable=False),
+        sa.Column("begun_at", _MOMENT, nullable=False),
+        sa.Column("ready_at", _MOMENT, nullable=False),
+        sa.Column("expires_at", _MOMENT, nullable=False),
+        sa.Column("ended_at", _MOMENT),
+        sa.Column("outcome", sa.String(16)),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_recovery_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery")),
+    )
+    op.create_index(op.f("ix_recovery_account_id"), "recovery", ["account_id"])
+    op.create_index(
+        "uq_recovery_open",
+        "recovery",
+        ["account_id"],
+        unique=True,
+        sqlite_where=_RUNNING,
+        postgresql_where=_RUNNING,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("recovery")
     op.drop_table("incident")
     op.drop_table("outbox_message")

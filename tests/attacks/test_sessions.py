@@ -116,6 +116,10 @@ FORMS = [
     ("/not-me/x", {}),
     ("/lock", {"login": "lan", "position": "1", "code": "0000000000"}),
     ("/me/lock", {}),
+    ("/me/recovery/begin", {}),
+    ("/me/recovery/cancel", {}),
+    ("/desk/accounts/x/recover", {"ground": "an identity card was shown"}),
+    ("/desk/accounts/x/card", {"ground": "an identity card was shown"}),
     ("/me/incidents/x/settle", {}),
     ("/desk/accounts/x/incidents/x", {"ground": "nothing was found"}),
     ("/desk/accounts/x/contact", {"claim": "email", "value": "evil@example.vn"}),
@@ -164,7 +168,7 @@ def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
     foreign |= {"/apply/chip/challenge", "/apply/chip/readings"}
     json = {"/sign-in/passkey/options", "/sign-in/passkey/verify", "/activate/passkey/options",
             "/activate/passkey", "/me/passkeys/options", "/me/passkeys",
-            "/unlock/passkey"}  # fmt: skip
+            "/unlock/passkey", "/me/recovery/options", "/me/recovery/passkey"}  # fmt: skip
     posts = {
         re.sub(r"<[^>]+>", "x", re.sub(r"<any\(\"?(\w+)[^>]*>", r"\1", rule.rule))
         for rule in world.app.url_map.iter_rules()
