@@ -229,7 +229,12 @@ class Services:
         """Browser sessions."""
         i = self.installation
         life = i.settings.lifetimes
-        limits = SessionLimits(life.session_idle, life.session_absolute, life.session_touch)
+        limits = SessionLimits(
+            life.session_idle,
+            life.session_absolute,
+            life.own_pages_idle,
+            life.session_touch,
+        )
         return BrowserSessions(self.db, i.clock, i.chance, limits)
 
     @lazily

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from accounts.chip.trust import Trust
+from accounts.levels import AuthenticationLevel
 from accounts.secrets import LEAST_MIB
 from accounts.vault import LEAST_SECRET_BYTES
 from connectors.messages import MailServer, is_address
@@ -42,8 +43,23 @@ class Lifetimes:
     """A refresh token that nobody used for so long is dead."""
     refresh_absolute: timedelta = timedelta(days=365)
     interaction: timedelta = timedelta(hours=1)
-    session_idle: timedelta = timedelta(minutes=15)
-    session_absolute: timedelta = timedelta(hours=12)
+    session_idle: Mapping[AuthenticationLevel, timedelta] = field(
+        default_factory=lambda: {
+            AuthenticationLevel.LEVEL_1: timedelta(minutes=30),
+            AuthenticationLevel.LEVEL_2: timedelta(hours=1),
+            AuthenticationLevel.LEVEL_3: timedelta(minutes=15),
+            AuthenticationLevel.LEVEL_4: timedelta(minutes=15),
+        }
+    )
+    """Without any use; NIST SP 800-63B-4 §2.2.3 and §2.3.3 name an hour and 15 minutes for the upper
+    two of its levels."""
+    own_pages_idle: timedelta = timedelta(minutes=15)
+    """Without use of the own pages and the desk, for these."""
+    session_absolute: Mapping[AuthenticationLevel, timedelta] = field(
+        default_factory=lambda: dict.fromkeys(AuthenticationLevel, timedelta(hours=12))
+    )
+    """However much it is used; no service may hold a grant of a session for longer, unless the person
+    let it read while she is away."""
     session_touch: timedelta = timedelta(minutes=1)
     """A session's last use is written at most so often."""
     fresh_authentication: timedelta = timedelta(minutes=5)

@@ -1,4 +1,4 @@
-"""Messages to relying parties, incidents that people report, and recoveries."""
+"""Messages to relying parties, incidents that people report, recoveries, and own pages' last use."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -85,9 +85,16 @@ def upgrade() -> None:
         sqlite_where=_RUNNING,
         postgresql_where=_RUNNING,
     )
+    with op.batch_alter_table("browser_session") as table:
+        table.add_column(sa.Column("own_seen_at", _MOMENT))
+    op.execute("UPDATE browser_session SET own_seen_at = last_seen_at")
+    with op.batch_alter_table("browser_session") as table:
+        table.alter_column("own_seen_at", existing_type=_MOMENT, nullable=False)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("browser_session") as table:
+        table.drop_column("own_seen_at")
     op.drop_table("recovery")
     op.drop_table("incident")
     op.drop_table("outbox_message")
