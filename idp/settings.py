@@ -100,6 +100,8 @@ class Settings:
     """The country signing authorities' certificates; without them no card's chip is read."""
     csca_crl_file: Path | None = None
     """Their revocation lists; with them, a signer that no current list covers is not believed."""
+    fido_root_file: Path | None = None
+    """Who may sign the metadata of authenticator models; without it none is imported."""
     password_mib: int = LEAST_MIB
     """The memory that hashing one password takes; more makes stolen hashes harder to guess."""
     registers_url: str | None = None
@@ -138,6 +140,7 @@ _KNOWN = {
     "OUTBOUND_ALLOW": "outbound_allow",
     "CSCA_FILE": "csca_file",
     "CSCA_CRL_FILE": "csca_crl_file",
+    "FIDO_ROOT_FILE": "fido_root_file",
     "PASSWORD_MIB": "password_mib",
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
@@ -174,6 +177,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         extra_ca_file=_existing("EXTRA_CA_FILE", values.get("extra_ca_file")),
         csca_file=csca_file,
         csca_crl_file=csca_crl_file,
+        fido_root_file=_existing("FIDO_ROOT_FILE", values.get("fido_root_file")),
         outbound_allow=_hosts(values.get("outbound_allow", "")),
         password_mib=_count(values, "password_mib", LEAST_MIB, most=1024, least=LEAST_MIB),
         registers_url=_registers_url(values),

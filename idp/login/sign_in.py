@@ -238,13 +238,12 @@ class SignInDesk:
         Raises:
             PasskeyRefusedError: the assertion does not hold, or the account cannot be used.
         """
-        account = self.holder_of(credential, visitor)
+        account, methods = self.holder_of(credential, visitor)
         if not account.is_open:
             audit.security_event("sign-in.refused", method="passkey", account=account.id)
             if account.locks == {LockReason.HOLDER_REQUEST}:
                 raise OwnLockError
             raise PasskeyRefusedError("account-not-open")
-        methods = (AuthenticationMethod.PASSKEY,)
         if (
             not is_asked
             and current is not None
@@ -254,8 +253,10 @@ class SignInDesk:
             return None
         return self.complete(account, methods, visitor, current)
 
-    def holder_of(self, credential: object, visitor: Visitor) -> Account:
-        """Return the account, open or not, whose passkey made the assertion.
+    def holder_of(
+        self, credential: object, visitor: Visitor
+    ) -> tuple[Account, tuple[AuthenticationMethod, ...]]:
+        """Return the account, open or not, whose passkey made the assertion, and what it proves.
 
         Raises:
             PasskeyRefusedError: the assertion does not hold.
@@ -267,10 +268,17 @@ class SignInDesk:
                 "sign-in.refused", method="passkey", reason=error.detail, address=visitor.address
             )
             raise
-        return self.accounts.account(passkey.account_id)
+        methods: tuple[AuthenticationMethod, ...] = (AuthenticationMethod.PASSKEY,)
+        if self.passkeys.is_hardware(passkey):
+            methods = (*methods, AuthenticationMethod.HARDWARE_KEY)
+        return self.accounts.account(passkey.account_id), methods
 
     def after_passkey(
-        self, account: Account, visitor: Visitor, current: BrowserSession | None
+        self,
+        account: Account,
+        methods: tuple[AuthenticationMethod, ...],
+        visitor: Visitor,
+        current: BrowserSession | None,
     ) -> tuple[BrowserSession, str]:
         """Sign in whoever has just proved a passkey of this account.
 
@@ -279,7 +287,7 @@ class SignInDesk:
         """
         if not account.is_open:
             raise PasskeyRefusedError("account-not-open")
-        return self.complete(account, (AuthenticationMethod.PASSKEY,), visitor, current)
+        return self.complete(account, methods, visitor, current)
 
     def by_activation_code(
         self, login: str, code: str, visitor: Visitor, current: BrowserSession | None

@@ -60,7 +60,9 @@ def may_change_sign_in(session: BrowserSession) -> bool:
 
 def is_strongest(session: BrowserSession) -> bool:
     """True when she has no way to sign in that proves more than this session did."""
-    return session.strength.meets(context.services().ways.strongest(session.account_id))
+    # Any passkey is as good for that: a hardware key that is lost must not bar the way.
+    strongest = context.services().ways.strongest(session.account_id)
+    return session.strength.meets(strongest._replace(hardware_protected=False))
 
 
 def is_fresh(session: BrowserSession) -> bool:

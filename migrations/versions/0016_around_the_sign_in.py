@@ -1,4 +1,6 @@
-"""Messages to relying parties, incidents that people report, recoveries, and own pages' last use."""
+"""Messages to relying parties, incidents that people report, recoveries, own pages' last use, and
+models of authenticators.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -90,9 +92,28 @@ def upgrade() -> None:
     op.execute("UPDATE browser_session SET own_seen_at = last_seen_at")
     with op.batch_alter_table("browser_session") as table:
         table.alter_column("own_seen_at", existing_type=_MOMENT, nullable=False)
+    op.create_table(
+        "authenticator_model",
+        sa.Column("aaguid", sa.String(36), nullable=False),
+        sa.Column("name", sa.String(120), nullable=False),
+        sa.Column("is_hardware", sa.Boolean(), nullable=False),
+        sa.Column("is_revoked", sa.Boolean(), nullable=False),
+        sa.Column("roots", sa.JSON(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("aaguid", name=op.f("pk_authenticator_model")),
+    )
+    with op.batch_alter_table("passkey") as table:
+        table.add_column(
+            sa.Column("attested", sa.Boolean(), nullable=False, server_default=sa.false())
+        )
+    with op.batch_alter_table("passkey") as table:
+        table.alter_column("attested", existing_type=sa.Boolean(), server_default=None)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("passkey") as table:
+        table.drop_column("attested")
+    op.drop_table("authenticator_model")
     with op.batch_alter_table("browser_session") as table:
         table.drop_column("own_seen_at")
     op.drop_table("recovery")

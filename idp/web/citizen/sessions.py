@@ -15,6 +15,7 @@ _METHODS = {
     AuthenticationMethod.ACTIVATION_CODE: N_("Activation code"),
     AuthenticationMethod.TOTP: N_("Authenticator app"),
     AuthenticationMethod.CODE_CARD: N_("Code card"),
+    AuthenticationMethod.HARDWARE_KEY: N_("Hardware key"),
 }
 _UNKNOWN_BROWSER = N_("Unknown browser")
 
