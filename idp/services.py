@@ -46,6 +46,7 @@ from idp.limits import Limits
 from idp.login.authorization import Authorization
 from idp.login.card_lock import CardLock
 from idp.login.interaction import Interactions
+from idp.login.risk import AddressList
 from idp.login.sign_in import SignInDesk
 from idp.login.ways import WaysToSignIn
 from idp.mandating import Mandating
@@ -119,6 +120,7 @@ class Installation:
         self.messengers = _messengers(settings)
         self.readings = Readings(self.registers, clock)
         self.card_trust = _card_trust(settings)
+        self.data_centres = AddressList.read(settings.data_centres_file)
         self.key_sets = KeySets(self.outbound, clock)
         self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
         self.logout_reader = LogoutReader(self.relying_parties, self.keys, settings.issuer)
@@ -529,6 +531,7 @@ class Services:
             incidents=self.incidents,
             recoveries=self.recoveries,
             tell=self.contact_book.tell,
+            data_centres=self.installation.data_centres,
             vault=self.installation.vault,
             clock=self.installation.clock,
         )

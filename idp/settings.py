@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -102,6 +103,8 @@ class Settings:
     """Their revocation lists; with them, a signer that no current list covers is not believed."""
     fido_root_file: Path | None = None
     """Who may sign the metadata of authenticator models; without it none is imported."""
+    data_centres_file: Path | None = None
+    """Networks of data centres, from which people seldom sign in; without it no rule looks at them."""
     password_mib: int = LEAST_MIB
     """The memory that hashing one password takes; more makes stolen hashes harder to guess."""
     registers_url: str | None = None
@@ -141,6 +144,7 @@ _KNOWN = {
     "CSCA_FILE": "csca_file",
     "CSCA_CRL_FILE": "csca_crl_file",
     "FIDO_ROOT_FILE": "fido_root_file",
+    "DATA_CENTRES_FILE": "data_centres_file",
     "PASSWORD_MIB": "password_mib",
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
@@ -177,6 +181,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         extra_ca_file=_existing("EXTRA_CA_FILE", values.get("extra_ca_file")),
         csca_file=csca_file,
         csca_crl_file=csca_crl_file,
+        data_centres_file=_networks("DATA_CENTRES_FILE", values.get("data_centres_file")),
         fido_root_file=_existing("FIDO_ROOT_FILE", values.get("fido_root_file")),
         outbound_allow=_hosts(values.get("outbound_allow", "")),
         password_mib=_count(values, "password_mib", LEAST_MIB, most=1024, least=LEAST_MIB),
@@ -305,6 +310,21 @@ def _existing(name: str, text: str | None) -> Path | None:
     path = Path(text)
     if not path.is_file():
         raise SettingsError(f"SEN_{name}: there is no file {text}")
+    return path
+
+
+def _networks(name: str, text: str | None) -> Path | None:
+    path = _existing(name, text)
+    if path is None:
+        return None
+    try:
+        for line in path.read_text("utf-8").splitlines():
+            if part := line.partition("#")[0].strip():
+                ip_network(part, strict=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"SEN_{name}: {path} cannot be read as text") from error
+    except ValueError as error:
+        raise SettingsError(f"SEN_{name}: {error} in {path}") from error
     return path
 
 

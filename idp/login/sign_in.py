@@ -23,12 +23,13 @@ from idp import audit, limits
 from idp.limits import Limits
 from idp.login.errors import (
     CodeRefusedError,
+    RiskError,
     SignInExpiredError,
     SignInRefusedError,
-    StrongerNeededError,
     TooManyFailuresError,
 )
 from idp.login.known_browsers import KnownBrowsers, coarse
+from idp.login.risk import AddressList, Decision, Surroundings, judge
 from idp.oidc.grants import Grants
 
 
@@ -96,6 +97,7 @@ class SignInDesk:
     incidents: Incidents
     recoveries: Recoveries
     tell: Callable[[str, NoticeKind, dict[str, str]], None]
+    data_centres: AddressList
     vault: Vault
     clock: Clock
 
@@ -125,7 +127,7 @@ class SignInDesk:
 
         Raises:
             SignInRefusedError: wrong password, or an account that cannot be used.
-            StrongerNeededError: the password alone is not enough while an incident is open.
+            RiskError: the password alone is not enough here and now.
         """
         if not is_right or found.account is None or not found.account.is_open:
             self.limits.count_failure(*_password_limits(found.account, login, visitor))
@@ -139,10 +141,9 @@ class SignInDesk:
         held = self.second_factors.held(found.account.id)
         if held.any:
             return HalfSignedIn(held, self._ticket(found.account.id, visitor))
-        if self.incidents.has_open(found.account.id):
-            audit.security_event("sign-in.refused", method="password", reason="incident")
-            raise StrongerNeededError
-        return self.complete(found.account, (AuthenticationMethod.PASSWORD,), visitor, current)
+        methods = (AuthenticationMethod.PASSWORD,)
+        self._weigh(found.account, methods, visitor)
+        return self.complete(found.account, methods, visitor, current)
 
     def look_up_code(
         self, ticket: str, visitor: Visitor, current: BrowserSession | None
@@ -178,6 +179,7 @@ class SignInDesk:
 
         Raises:
             CodeRefusedError: no code of this account, or one used before.
+            RiskError: these are not taken here and now.
         """
         method = self._spend(found, code, fits_card=fits_card)
         if method is None:
@@ -190,6 +192,7 @@ class SignInDesk:
             )
             raise CodeRefusedError
         methods = (AuthenticationMethod.PASSWORD, method) if found.is_new else (method,)
+        self._weigh(found.account, (AuthenticationMethod.PASSWORD, method), visitor)
         return self.complete(found.account, methods, visitor, current)
 
     def _spend(
@@ -357,6 +360,28 @@ class SignInDesk:
             facts = {"browser": visitor.browser, "network": coarse(visitor.address)}
             self.tell(account.subject_id, NoticeKind.SIGN_IN, facts)
         return session, cookie
+
+    def _weigh(
+        self, account: Account, methods: tuple[AuthenticationMethod, ...], visitor: Visitor
+    ) -> None:
+        """Let the risk rules judge right proofs.
+
+        Raises:
+            RiskError: they want more, or refuse.
+        """
+        rule = judge(
+            Surroundings(
+                strength=strength_of(methods),
+                is_new_browser=not self._is_known(account, visitor),
+                has_incident=self.incidents.has_open(account.id),
+                is_data_centre=visitor.address in self.data_centres,
+                has_many_failures=self.limits.is_exhausted(
+                    (limits.MANY_FAILURES, counted_as(account, ""))
+                ),
+            )
+        )
+        if rule.decision is not Decision.ALLOW:
+            raise RiskError(rule.reason)
 
     def _is_known(self, account: Account, visitor: Visitor) -> bool:
         if not visitor.known:
