@@ -12,7 +12,6 @@ from datetime import timedelta
 from accounts.account import ACTIVATION_CODE_LIFETIME, HOLDER, Account, Accounts, Actor, EventKind
 from accounts.authenticators import Passkeys
 from accounts.errors import AccountsError
-from accounts.incidents import Incidents
 from accounts.levels import SECOND_FACTORS, AuthenticationMethod
 from accounts.notices import NoticeKind
 from accounts.recoveries import Recoveries, Way
@@ -29,7 +28,7 @@ OPEN_FOR = timedelta(days=14)
 
 
 class RecoveryRefusedError(AccountsError):
-    """Not with this sign-in, not while an incident is open, or one is under way already."""
+    """Not with this sign-in, or one is under way already."""
 
     code = "recovery-refused"
 
@@ -50,7 +49,6 @@ class Recovering:
     second_factors: SecondFactors
     sessions: BrowserSessions
     grants: Grants
-    incidents: Incidents
     recoveries: Recoveries
     tell: Callable[[str, NoticeKind, dict[str, str]], None]
     """Tells the person at every address she gave."""
@@ -60,10 +58,9 @@ class Recovering:
         """Let the waiting time begin.
 
         Raises:
-            RecoveryRefusedError: she did not sign in by two ways, reported that somebody else did,
-                or waits already.
+            RecoveryRefusedError: she did not sign in by two ways, or waits already.
         """
-        if not has_two_ways(session) or self.incidents.has_open(session.account_id):
+        if not has_two_ways(session):
             raise RecoveryRefusedError
         ready = self.clock() + WAIT
         if not self.recoveries.begin(session.account_id, Way.TWO_WAYS, ready, ready + OPEN_FOR):

@@ -401,7 +401,6 @@ class Services:
             self.second_factors,
             self.sessions,
             self.grants,
-            self.incidents,
             self.recoveries,
             self.contact_book.tell_everywhere,
             self.installation.clock,

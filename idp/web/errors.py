@@ -113,8 +113,8 @@ _TABLE = {
         403,
         N_("No recovery in this way"),
         N_(
-            "This needs a fresh sign-in with your password and a code, nothing reported and unsettled, "
-            "and the waiting time to be over. Otherwise an office helps you."
+            "This needs a fresh sign-in with your password and a code, and the waiting time to be over. "
+            "Otherwise an office helps you."
         ),
     ),
     "own-lock": Words(
