@@ -20,6 +20,8 @@ class Way(StrEnum):
 
     TWO_WAYS = "two-ways"
     """Two ways to sign in that are left, and a waiting time."""
+    CHIP = "chip"
+    """A sign-in with the password, and the chip of the person's own identity card."""
     OFFICE = "office"
     """A code that an office gave to the person who was present."""
 
@@ -30,6 +32,8 @@ recovery = Table(
     Column("id", String(32), primary_key=True),
     Column("account_id", String(32), ForeignKey("account.id"), nullable=False, index=True),
     Column("way", String(16), nullable=False),
+    # The only browser session that may finish it; empty when any fitting sign-in may.
+    Column("session_id", String(32)),
     Column("begun_at", UTCDateTime, nullable=False),
     Column("ready_at", UTCDateTime, nullable=False),
     Column("expires_at", UTCDateTime, nullable=False),
@@ -52,6 +56,7 @@ class Recovery:
     id: str
     account_id: str
     way: Way
+    session_id: str | None
     begun_at: datetime
     ready_at: datetime
     expires_at: datetime
@@ -65,7 +70,15 @@ class Recoveries:
         self._clock = clock
         self._chance = chance
 
-    def begin(self, account_id: str, way: Way, ready_at: datetime, expires_at: datetime) -> bool:
+    def begin(
+        self,
+        account_id: str,
+        way: Way,
+        ready_at: datetime,
+        expires_at: datetime,
+        *,
+        session_id: str | None = None,
+    ) -> bool:
         """Begin one; False while another is under way."""
         now = self._clock()
         self._end(account_id, "expired", recovery.c.expires_at <= now)
@@ -76,6 +89,7 @@ class Recoveries:
                 id=new_id(now, self._chance),
                 account_id=account_id,
                 way=way.value,
+                session_id=session_id,
                 begun_at=now,
                 ready_at=ready_at,
                 expires_at=expires_at,
@@ -133,6 +147,7 @@ def _recovery(row: Any) -> Recovery:
         id=row.id,
         account_id=row.account_id,
         way=Way(row.way),
+        session_id=row.session_id,
         begun_at=row.begun_at,
         ready_at=row.ready_at,
         expires_at=row.expires_at,

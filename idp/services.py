@@ -396,6 +396,8 @@ class Services:
         """Coming back after ways to sign in were lost."""
         return Recovering(
             self.accounts,
+            self.subjects,
+            self.held,
             self.passkeys,
             self.passwords,
             self.second_factors,

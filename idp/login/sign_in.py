@@ -352,7 +352,7 @@ class SignInDesk:
             address=visitor.address,
         )
         if AuthenticationMethod.PASSKEY in methods and self.recoveries.cancel(
-            account.id, Way.TWO_WAYS
+            account.id, Way.TWO_WAYS, Way.CHIP
         ):
             # Whoever has a passkey has lost none.
             self.tell(account.subject_id, NoticeKind.RECOVERY_CANCELLED, {})

@@ -48,6 +48,7 @@ LOCK_REASONS = {
 }
 RECOVERY_WAYS = {
     Way.TWO_WAYS: N_("by two remaining ways"),
+    Way.CHIP: N_("by the identity card's chip"),
     Way.OFFICE: N_("by an office"),
 }
 CLOSE_REASONS = {

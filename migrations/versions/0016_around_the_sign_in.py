@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(32), nullable=False),
         sa.Column("account_id", sa.String(32), nullable=False),
         sa.Column("way", sa.String(16), nullable=False),
+        sa.Column("session_id", sa.String(32)),
         sa.Column("begun_at", _MOMENT, nullable=False),
         sa.Column("ready_at", _MOMENT, nullable=False),
         sa.Column("expires_at", _MOMENT, nullable=False),
@@ -108,9 +109,24 @@ def upgrade() -> None:
         )
     with op.batch_alter_table("passkey") as table:
         table.alter_column("attested", existing_type=sa.Boolean(), server_default=None)
+    with op.batch_alter_table("chip_request") as table:
+        table.alter_column("application_id", existing_type=sa.String(32), nullable=True)
+        table.add_column(sa.Column("account_id", sa.String(32)))
+        table.add_column(sa.Column("session_id", sa.String(32)))
+        table.create_foreign_key(
+            op.f("fk_chip_request_account_id_account"), "account", ["account_id"], ["id"]
+        )
+        table.create_index(op.f("ix_chip_request_account_id"), ["account_id"])
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM chip_request WHERE application_id IS NULL")
+    with op.batch_alter_table("chip_request") as table:
+        table.drop_index(op.f("ix_chip_request_account_id"))
+        table.drop_constraint(op.f("fk_chip_request_account_id_account"), type_="foreignkey")
+        table.drop_column("session_id")
+        table.drop_column("account_id")
+        table.alter_column("application_id", existing_type=sa.String(32), nullable=False)
     with op.batch_alter_table("passkey") as table:
         table.drop_column("attested")
     op.drop_table("authenticator_model")

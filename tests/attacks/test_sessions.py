@@ -160,6 +160,7 @@ FORMS = [
     ("/me/lock", {}),
     ("/me/recovery/begin", {}),
     ("/me/recovery/cancel", {}),
+    ("/me/recovery/chip", {}),
     ("/desk/accounts/x/recover", {"ground": "an identity card was shown"}),
     ("/desk/accounts/x/card", {"ground": "an identity card was shown"}),
     ("/me/incidents/x/settle", {}),
