@@ -85,6 +85,9 @@ class EventKind(StrEnum):
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     CLOSED = "closed"
+    RECOVERY_BEGUN = "recovery-begun"
+    RECOVERED = "recovered"
+    CARD_GIVEN = "card-given"
 
 
 class ActorKind(StrEnum):
@@ -437,6 +440,12 @@ class Accounts:
         if found is None:
             raise UnknownAccountError
         return AccountState(found)
+
+    def note(
+        self, account_id: str, kind: EventKind, reason: str | None, actor: Actor, ground: str = ""
+    ) -> None:
+        """Note what happened to the account beside changes of its state."""
+        self._note(account_id, kind, reason, actor, ground)
 
     def _note(
         self, account_id: str, kind: EventKind, reason: str | None, actor: Actor, ground: str

@@ -41,6 +41,7 @@ from webauthn.helpers import (
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
+    AttestationConveyancePreference,
     AuthenticatorSelectionCriteria,
     PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
@@ -48,6 +49,7 @@ from webauthn.helpers.structs import (
 )
 
 from accounts.account import Account
+from accounts.authenticator_models import AuthenticatorModels
 from accounts.errors import LastAuthenticatorError, PasskeyRefusedError, PasskeyUnknownError
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 
@@ -78,6 +80,8 @@ passkey = Table(
     Column("public_key", LargeBinary, nullable=False),
     Column("sign_count", BigInteger, nullable=False),
     Column("aaguid", String(36), nullable=False),
+    # True when the key proved to be of the model that it names.
+    Column("attested", Boolean, nullable=False),
     Column("transports", JSON, nullable=False),
     Column("backup_eligible", Boolean, nullable=False),
     Column("backed_up", Boolean, nullable=False),
@@ -107,6 +111,8 @@ class Passkey:
     user_handle: bytes
     public_key: bytes
     sign_count: int
+    aaguid: str
+    attested: bool
     transports: tuple[str, ...]
     backup_eligible: bool
     backed_up: bool
@@ -134,6 +140,7 @@ class Passkeys:
         self._clock = clock
         self._chance = chance
         self._identity = identity
+        self._models = AuthenticatorModels(db)
 
     def of_account(self, account_id: str) -> list[Passkey]:
         """Return the account's passkeys, oldest first."""
@@ -151,9 +158,12 @@ class Passkeys:
         ).scalar_one()
 
     def creation_options(
-        self, account: Account, *, login: str, name: str, browser: bytes
+        self, account: Account, *, login: str, name: str, browser: bytes, is_first: bool = False
     ) -> dict[str, Any]:
-        """Return ``PublicKeyCredentialCreationOptions`` as JSON and remember the challenge."""
+        """Return ``PublicKeyCredentialCreationOptions`` as JSON and remember the challenge.
+
+        One that ``is_first`` replaces all there are, so none of them hinders it.
+        """
         challenge = self._begin(Ceremony.CREATE, browser, account.id)
         options = webauthn.generate_registration_options(
             rp_id=self._identity.rp_id,
@@ -163,13 +173,17 @@ class Passkeys:
             user_display_name=name,
             challenge=challenge,
             supported_pub_key_algs=_ALGORITHMS,
+            # Only where it can be judged: browsers ask the person before they tell a model.
+            attestation=AttestationConveyancePreference.DIRECT
+            if self._models.exist()
+            else AttestationConveyancePreference.NONE,
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.REQUIRED,
                 user_verification=UserVerificationRequirement.REQUIRED,
             ),
             exclude_credentials=[
                 PublicKeyCredentialDescriptor(id=key.credential_id)
-                for key in self.of_account(account.id)
+                for key in ([] if is_first else self.of_account(account.id))
             ],
         )
         return options_to_json_dict(options)
@@ -186,15 +200,16 @@ class Passkeys:
             challenge = self._consume(
                 Ceremony.CREATE, parsed.response.client_data_json, browser, account.id
             )
-            verified = webauthn.verify_registration_response(
-                credential=parsed,
-                expected_challenge=challenge,
-                expected_rp_id=self._identity.rp_id,
-                expected_origin=self._identity.origin,
-                require_user_presence=True,
-                require_user_verification=True,
-                supported_pub_key_algs=_ALGORITHMS,
-            )
+            checks: dict[str, Any] = {
+                "expected_challenge": challenge,
+                "expected_rp_id": self._identity.rp_id,
+                "expected_origin": self._identity.origin,
+                "require_user_presence": True,
+                "require_user_verification": True,
+                "supported_pub_key_algs": _ALGORITHMS,
+            }
+            verified = webauthn.verify_registration_response(credential=parsed, **checks)
+            attested = self._models.proved_by(parsed, verified.aaguid, checks)
         except (WebAuthnException, ValueError, TypeError, KeyError) as error:
             raise PasskeyRefusedError(type(error).__name__) from error
         if self.count(account.id) >= MOST_PASSKEYS:
@@ -206,13 +221,14 @@ class Passkeys:
             public_key=verified.credential_public_key,
             sign_count=verified.sign_count,
             aaguid=verified.aaguid,
+            attested=attested,
             transports=[str(t.value) for t in parsed.response.transports or []],
             backup_eligible=verified.credential_device_type.value == "multi_device",
             backed_up=verified.credential_backed_up,
             name=name,
         )
 
-    def keep(
+    def keep(  # noqa: PLR0913 - a passkey's own members, by name
         self,
         account: Account,
         *,
@@ -221,6 +237,7 @@ class Passkeys:
         public_key: bytes,
         sign_count: int = 0,
         aaguid: str = "00000000-0000-0000-0000-000000000000",
+        attested: bool = False,
         transports: list[str] | None = None,
         backup_eligible: bool = False,
         backed_up: bool = False,
@@ -242,6 +259,7 @@ class Passkeys:
             "public_key": public_key,
             "sign_count": sign_count,
             "aaguid": aaguid,
+            "attested": attested,
             "transports": transports or [],
             "backup_eligible": backup_eligible,
             "backed_up": backed_up,
@@ -308,6 +326,12 @@ class Passkeys:
         )
         return known
 
+    def is_hardware(self, key: Passkey) -> bool:
+        """True when the key proved to be of a model that keeps it in hardware, and that nobody
+        revoked since.
+        """
+        return key.attested and not key.backup_eligible and self._models.protects(key.aaguid)
+
     def remove(self, account_id: str, passkey_id: str, *, has_password: bool) -> bool:
         """Remove one of the account's passkeys; False when it has no such passkey.
 
@@ -321,6 +345,10 @@ class Passkeys:
             raise LastAuthenticatorError
         self._db.execute(delete(passkey).where(passkey.c.id == passkey_id))
         return True
+
+    def remove_all(self, account_id: str) -> int:
+        """Remove every passkey of the account, whatever is left; return how many."""
+        return self._db.execute(delete(passkey).where(passkey.c.account_id == account_id)).rowcount
 
     def purge(self, now: datetime) -> int:
         """Remove ceremonies that were never finished; return how many."""
@@ -414,6 +442,8 @@ def _passkey(row: Row[Any]) -> Passkey:
         user_handle=row.user_handle,
         public_key=row.public_key,
         sign_count=row.sign_count,
+        aaguid=row.aaguid,
+        attested=row.attested,
         transports=tuple(row.transports),
         backup_eligible=row.backup_eligible,
         backed_up=row.backed_up,

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     LargeBinary,
@@ -33,7 +34,10 @@ chip_request = Table(
     "chip_request",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("application_id", String(32), ForeignKey("application.id"), nullable=False, index=True),
+    # For an application, or for the recovery of an account that a browser session is signed in to.
+    Column("application_id", String(32), ForeignKey("application.id"), index=True),
+    Column("account_id", String(32), ForeignKey("account.id"), index=True),
+    Column("session_id", String(32)),
     Column("code_mac", LargeBinary, nullable=False, unique=True),
     Column("nonce", LargeBinary, nullable=False),
     Column("made_at", UTCDateTime, nullable=False),
@@ -49,7 +53,9 @@ class ChipRequest:
     """A request as it stands."""
 
     id: str
-    application_id: str
+    application_id: str | None
+    account_id: str | None
+    session_id: str | None
     nonce: bytes
     expires_at: datetime
     spent_at: datetime | None
@@ -67,19 +73,28 @@ class ChipRequests:
 
     def begin(self, application_id: str) -> str:
         """Make a request and return its code, which is kept as a MAC only; it ends the one before."""
+        return self._begin(
+            chip_request.c.application_id == application_id, application_id=application_id
+        )
+
+    def begin_for_account(self, account_id: str, session_id: str) -> str:
+        """Make a request for the recovery of an account and return its code, as ``begin`` does."""
+        return self._begin(
+            chip_request.c.account_id == account_id, account_id=account_id, session_id=session_id
+        )
+
+    def _begin(self, before: ColumnElement[bool], **whose: str) -> str:
         now = self._clock()
         self._db.execute(
             update(chip_request)
-            .where(
-                chip_request.c.application_id == application_id, chip_request.c.spent_at.is_(None)
-            )
+            .where(before, chip_request.c.spent_at.is_(None))
             .values(spent_at=now)
         )
         code = base64.b32encode(self._chance(_CODE_BYTES)).decode()
         self._db.execute(
             insert(chip_request).values(
                 id=new_id(now, self._chance),
-                application_id=application_id,
+                **whose,
                 code_mac=self._code_mac(code),
                 nonce=self._chance(NONCE_BYTES),
                 made_at=now,
@@ -120,9 +135,16 @@ class ChipRequests:
 
     def latest_of(self, application_id: str) -> ChipRequest | None:
         """Return the application's newest request."""
+        return self._latest(chip_request.c.application_id == application_id)
+
+    def latest_of_account(self, account_id: str) -> ChipRequest | None:
+        """Return the newest request for the account's recovery."""
+        return self._latest(chip_request.c.account_id == account_id)
+
+    def _latest(self, which: ColumnElement[bool]) -> ChipRequest | None:
         row = self._db.execute(
             select(chip_request)
-            .where(chip_request.c.application_id == application_id)
+            .where(which)
             .order_by(chip_request.c.made_at.desc(), chip_request.c.id.desc())
             .limit(1)
         ).first()
@@ -141,5 +163,12 @@ class ChipRequests:
 
 def _request(row: Any) -> ChipRequest:
     return ChipRequest(
-        row.id, row.application_id, row.nonce, row.expires_at, row.spent_at, row.refusal
+        row.id,
+        row.application_id,
+        row.account_id,
+        row.session_id,
+        row.nonce,
+        row.expires_at,
+        row.spent_at,
+        row.refusal,
     )

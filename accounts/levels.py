@@ -11,6 +11,8 @@ from typing import NamedTuple
 _ACR_PREFIX = "urn:vn:eid:aal:"
 PHISHING_RESISTANT = "phr"
 """The OpenID EAP ACR value for phishing-resistant authentication."""
+HARDWARE_PROTECTED = "phrh"
+"""The OpenID EAP ACR value for phishing-resistant authentication by a key that hardware protects."""
 
 
 class AccountLevel(StrEnum):
@@ -52,6 +54,8 @@ class AuthenticationMethod(StrEnum):
     TOTP = "totp"
     CODE_CARD = "code-card"
     PHONE = "phone"
+    HARDWARE_KEY = "hardware-key"
+    """Beside ``PASSKEY``: the key proved by attestation that hardware protects it."""
 
 
 SECOND_FACTORS = frozenset({AuthenticationMethod.TOTP, AuthenticationMethod.CODE_CARD})
@@ -65,6 +69,7 @@ _METHOD_REFERENCES = {
     AuthenticationMethod.CODE_CARD: ("otp", "mfa"),
     # A key in the phone's browser, used by somebody present who had unlocked a passkey there.
     AuthenticationMethod.PHONE: ("swk", "user", "mfa"),
+    AuthenticationMethod.HARDWARE_KEY: ("hwk",),
 }
 
 
@@ -73,11 +78,14 @@ class Strength(NamedTuple):
 
     level: AuthenticationLevel
     phishing_resistant: bool = False
+    hardware_protected: bool = False
 
     def meets(self, needed: "Strength") -> bool:
-        """True when this is at least as strong in both respects."""
-        return self.level >= needed.level and (
-            self.phishing_resistant or not needed.phishing_resistant
+        """True when this is at least as strong in every respect."""
+        return (
+            self.level >= needed.level
+            and (self.phishing_resistant or not needed.phishing_resistant)
+            and (self.hardware_protected or not needed.hardware_protected)
         )
 
 
@@ -85,6 +93,7 @@ ACR_VALUES = (
     AuthenticationLevel.LEVEL_1.acr,
     AuthenticationLevel.LEVEL_2.acr,
     PHISHING_RESISTANT,
+    HARDWARE_PROTECTED,
 )
 """The ``acr`` values that a sign-in can reach here and now; advertised in discovery."""
 
@@ -95,7 +104,8 @@ def strength_of(methods: Iterable[AuthenticationMethod]) -> Strength:
     if AuthenticationMethod.PASSKEY in proved:
         # User verification may be a PIN, which the server cannot tell from a fingerprint, so a
         # browser passkey is two factors without a proven biometric: level 2 (Art. 20).
-        return Strength(AuthenticationLevel.LEVEL_2, phishing_resistant=True)
+        hardware = AuthenticationMethod.HARDWARE_KEY in proved
+        return Strength(AuthenticationLevel.LEVEL_2, True, hardware)
     if AuthenticationMethod.PHONE in proved:
         # As much as the phone's own session proved, but a code can be shown on from a false page.
         return Strength(AuthenticationLevel.LEVEL_2)
@@ -116,7 +126,9 @@ def strengths_wanted(acr_values: tuple[str, ...]) -> list[Strength]:
 
 
 def best_acr(reached: Strength, wanted: tuple[str, ...]) -> str:
-    """Return ``phr`` where it was asked for and reached, else the level's own value."""
+    """Return ``phrh`` or ``phr`` where asked for and reached, else the level's own value."""
+    if HARDWARE_PROTECTED in wanted and reached.hardware_protected:
+        return HARDWARE_PROTECTED
     if PHISHING_RESISTANT in wanted and reached.phishing_resistant:
         return PHISHING_RESISTANT
     return reached.level.acr
@@ -125,6 +137,8 @@ def best_acr(reached: Strength, wanted: tuple[str, ...]) -> str:
 def _wanted(value: str) -> Strength | None:
     if value == PHISHING_RESISTANT:
         return Strength(AuthenticationLevel.LEVEL_2, phishing_resistant=True)
+    if value == HARDWARE_PROTECTED:
+        return Strength(AuthenticationLevel.LEVEL_2, True, True)
     number = value.removeprefix(_ACR_PREFIX)
     if number != value and number in {"1", "2", "3", "4"}:
         return Strength(AuthenticationLevel(int(number)))

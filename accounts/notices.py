@@ -47,6 +47,9 @@ class NoticeKind(StrEnum):
     UNLOCKED = "unlocked"
     QR_APPROVED = "qr-approved"
     CASE_MOVED = "case-moved"
+    RECOVERY_BEGUN = "recovery-begun"
+    RECOVERY_CANCELLED = "recovery-cancelled"
+    RECOVERED = "recovered"
 
 
 class By(StrEnum):
@@ -94,6 +97,7 @@ class Notice:
     by: By | None
     address: str
     attempts: int
+    is_copy: bool
 
 
 class Notices:
@@ -113,11 +117,15 @@ class Notices:
         *,
         by: By | None = None,
         address: str = "",
+        is_copy: bool = False,
     ) -> None:
-        """Tell the person, and let it be delivered to the address if there is one."""
+        """Tell the person, and let it be delivered to the address if there is one.
+
+        A copy is for another address of hers: it is delivered, and not shown to her twice.
+        """
         now = self._clock()
         notice_id = new_id(now, self._chance)
-        document = orjson.dumps({"facts": facts, "address": address})
+        document = orjson.dumps({"facts": facts, "address": address, "is_copy": is_copy})
         self._db.execute(
             insert(person_notice).values(
                 id=notice_id,
@@ -125,6 +133,7 @@ class Notices:
                 kind=kind.value,
                 sealed=self._vault.seal("person-notice", document, context=notice_id),
                 made_at=now,
+                read_at=now if is_copy else None,
                 deliver_by=by.value if by is not None and address else None,
                 due_at=now if by is not None and address else None,
             )
@@ -143,7 +152,7 @@ class Notices:
             .order_by(person_notice.c.made_at.desc(), person_notice.c.id.desc())
             .limit(LONGEST_LIST)
         )
-        return [self._notice(row) for row in rows]
+        return [found for row in rows if not (found := self._notice(row)).is_copy]
 
     def count_unread(self, subject_id: str) -> int:
         """Return how many the person has not marked as read."""
@@ -216,4 +225,5 @@ class Notices:
             by=By(row.deliver_by) if row.deliver_by else None,
             address=document["address"],
             attempts=row.attempts,
+            is_copy=document.get("is_copy", False),
         )

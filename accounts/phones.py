@@ -123,6 +123,14 @@ class Phones:
             update(phone).where(phone.c.id == phone_id).values(last_used_at=self._clock())
         )
 
+    def remove_all(self, account_id: str) -> int:
+        """Take every phone of the account out of use; return how many."""
+        return self._db.execute(
+            update(phone)
+            .where(phone.c.account_id == account_id, phone.c.removed_at.is_(None))
+            .values(removed_at=self._clock())
+        ).rowcount
+
     def remove(self, account_id: str, phone_id: str) -> bool:
         """Take the phone out of use; False when the account has no such phone in use."""
         return (

@@ -311,6 +311,20 @@ class SecondFactors:
         return right
 
 
+def new_card_codes(chance: Chance) -> list[str]:
+    """Return the codes of a new card."""
+    return [
+        str(int.from_bytes(chance(16), "big") % 10**CARD_CODE_DIGITS).zfill(CARD_CODE_DIGITS)
+        for _ in range(CARD_CODES)
+    ]
+
+
+def spaced(code: str) -> str:
+    """Return a card's code as people read it."""
+    middle = CARD_CODE_DIGITS // 2
+    return f"{code[:middle]} {code[middle:]}"
+
+
 def otpauth_uri(secret: bytes, *, issuer: str, login: str) -> str:
     """Return the address by which authenticator apps take a secret over."""
     return _app(secret).get_provisioning_uri(login, issuer)

@@ -5,6 +5,7 @@ id, so a value planted before a sign-in is worthless after it (session fixation)
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,6 +49,8 @@ browser_session = Table(
     Column("authenticated_at", UTCDateTime, nullable=False),
     Column("started_at", UTCDateTime, nullable=False),
     Column("last_seen_at", UTCDateTime, nullable=False),
+    # Of the own pages alone: a service that is used does not keep them open.
+    Column("own_seen_at", UTCDateTime, nullable=False),
     Column("expires_at", UTCDateTime, nullable=False, index=True),
     Column("ended_at", UTCDateTime),
     Column("browser", String(200), nullable=False),
@@ -106,11 +109,19 @@ class BrowserSession:
 
 @dataclass(frozen=True)
 class SessionLimits:
-    """For how long a session lives without use, at most, and how often its use is noted."""
+    """For how long a session lives without use and at most, by its level; without use of the own
+    pages, for these; and how often its use is noted.
+    """
 
-    idle: timedelta
-    absolute: timedelta
+    idle: Mapping[AuthenticationLevel, timedelta]
+    absolute: Mapping[AuthenticationLevel, timedelta]
+    own_idle: timedelta
     touch: timedelta
+
+    @property
+    def longest_idle(self) -> timedelta:
+        """The idle limit of the level that has the longest."""
+        return max(self.idle.values())
 
 
 class BrowserSessions:
@@ -148,11 +159,13 @@ class BrowserSessions:
             "methods": [m.value for m in proved],
             "level": strength_of(proved).level.value,
             "last_seen_at": now,
+            "own_seen_at": now,
             "browser": browser[:200],
             "address": address[:45],
         }
         if kept is None or not SECOND_FACTORS.issuperset(methods):
-            values |= {"authenticated_at": now, "expires_at": now + self._limits.absolute}
+            lives = self._limits.absolute[strength_of(proved).level]
+            values |= {"authenticated_at": now, "expires_at": now + lives}
         if kept is not None:
             session_id = kept.id
             self._db.execute(
@@ -174,24 +187,34 @@ class BrowserSessions:
         ).one()
         return _session(row), cookie
 
-    def find(self, cookie: str) -> BrowserSession | None:
-        """Return the live session that the cookie opens, if its account is still open."""
+    def find(self, cookie: str, *, on_own_pages: bool = False) -> BrowserSession | None:
+        """Return the live session that the cookie opens, if its account is still open.
+
+        On the own pages it has to have been used there of late, too; what is found is used now.
+        """
         now = self._clock()
         row = _find.first(
             self._db,
             {
                 "cookie_hash": _hash(cookie),
                 "now": now,
-                "idle_since": now - self._limits.idle,
+                "idle_since": now - self._limits.longest_idle,
             },
         )
-        if row is None:
+        if row is None or now - row.last_seen_at >= self._limits.idle[row.level]:
             return None
-        if now - row.last_seen_at >= self._limits.touch:
+        seen = {"last_seen_at": now}
+        noted = row.last_seen_at
+        if on_own_pages:
+            if now - row.own_seen_at >= self._limits.own_idle:
+                return None
+            seen["own_seen_at"] = now
+            noted = min(noted, row.own_seen_at)
+        if now - noted >= self._limits.touch:
             self._db.execute(
                 update(browser_session)
                 .where(browser_session.c.id == row.id)
-                .values(last_seen_at=now)
+                .values(**seen)
                 .execution_options(whole=True)
             )
         return _session(row)
@@ -205,11 +228,12 @@ class BrowserSessions:
                 browser_session.c.account_id == account_id,
                 browser_session.c.ended_at.is_(None),
                 browser_session.c.expires_at > now,
-                browser_session.c.last_seen_at > now - self._limits.idle,
+                browser_session.c.last_seen_at > now - self._limits.longest_idle,
             )
             .order_by(browser_session.c.last_seen_at.desc())
         )
-        return [_session(row) for row in rows]
+        idle = self._limits.idle
+        return [_session(row) for row in rows if now - row.last_seen_at < idle[row.level]]
 
     def end(self, account_id: str, session_id: str) -> bool:
         """End one of the account's sessions; False when it has no such live session."""

@@ -16,6 +16,7 @@ from accounts.account import HOLDER, Accounts, Actor
 from accounts.errors import AccountsError
 from accounts.incidents import Incident, Incidents
 from accounts.notices import Notice, NoticeKind, Notices
+from accounts.recoveries import Recoveries
 from accounts.schema import Clock
 from accounts.sessions import BrowserSessions
 from accounts.vault import Vault
@@ -29,6 +30,8 @@ DISAVOWABLE = frozenset(
         NoticeKind.SIGN_IN,
         NoticeKind.QR_APPROVED,
         NoticeKind.UNLOCKED,
+        NoticeKind.RECOVERY_BEGUN,
+        NoticeKind.RECOVERED,
         NoticeKind.SIGN_IN_CHANGED,
         NoticeKind.CONTACT_CHANGED,
         NoticeKind.DATA_COPIED,
@@ -63,6 +66,7 @@ class Alarm:
     sessions: BrowserSessions
     grants: Grants
     consents: Consents
+    recoveries: Recoveries
     vault: Vault
     clock: Clock
 
@@ -106,8 +110,8 @@ class Alarm:
         return self.raise_about(entry.use.subject_id, entry.id, ABOUT_A_USE)
 
     def raise_about(self, subject_id: str, what_id: str, about: str) -> Incident:
-        """End every session and grant of the person, pause her consents, and open an incident about
-        what has this id; a second time it is the same incident and ends nothing.
+        """End every session, grant and recovery of the person, pause her consents, and open an
+        incident about what has this id; a second time it is the same incident and ends nothing.
 
         Raises:
             NoSuchLinkError: she has no account any more.
@@ -117,6 +121,8 @@ class Alarm:
             raise NoSuchLinkError
         opened, is_new = self.incidents.open(account.id, what_id, about)
         if is_new:
+            if self.recoveries.cancel(account.id):
+                self.accounts.spend_activation_code(account.id)
             self.sessions.end_all(account.id)
             self.grants.revoke_of_account(account.id)
             self.consents.pause(account.subject_id)

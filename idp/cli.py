@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from cryptography import x509
 from granian import Granian
 from granian.constants import Interfaces
 from granian.errors import ConfigurationError
@@ -23,7 +24,9 @@ from rich.progress import Progress
 from sqlalchemy.exc import OperationalError
 
 from accounts.account import OPERATOR, Account, AccountKind, CloseReason, LockReason
+from accounts.authenticator_models import AuthenticatorModels, OlderMetadataError
 from accounts.errors import AccountsError, SealBrokenError
+from accounts.fido_metadata import MetadataRefusedError, read_metadata
 from accounts.legal_clock import midnight
 from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
@@ -195,6 +198,32 @@ def relying_party_disable(client_id: str) -> None:
             raise _Failure(f"there is no relying party {client_id}")
         ended = services.grants.revoke_of_relying_party(client_id)
     click.echo(f"disabled {client_id}; {ended} grants ended")
+
+
+@main.group()
+def authenticators() -> None:
+    """Say which models of hardware keys are believed."""
+
+
+@authenticators.command("import-metadata")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def authenticators_import(file: Path) -> None:
+    """Take over a FIDO metadata FILE (MDS3) that SEN_FIDO_ROOT_FILE's certificates vouch for."""
+    with _told(), _transaction() as services:
+        root_file = services.installation.settings.fido_root_file
+        if root_file is None:
+            raise _Failure("SEN_FIDO_ROOT_FILE is not set: nobody may sign such a file")
+        try:
+            roots = x509.load_pem_x509_certificates(root_file.read_bytes())
+            told = read_metadata(file.read_text("ascii"), roots, services.installation.clock())
+            count = AuthenticatorModels(services.db).replace(told)
+        except MetadataRefusedError as error:
+            raise _Failure(f"{file} is refused: {error}") from error
+        except OlderMetadataError as error:
+            raise _Failure(f"{file} is older than what was imported before") from error
+        except (OSError, ValueError) as error:
+            raise _Failure("certificates or metadata cannot be read") from error
+    click.echo(f"{count} models; the next file is due on {told.next_update}")
 
 
 @main.group()
@@ -468,10 +497,16 @@ def accounts_import(
 @account.command("activation-code")
 @click.argument("identifier")
 def account_activation_code(identifier: str) -> None:
-    """Give an account a new activation code, shown once; for handing out at a desk."""
+    """Give an account a new activation code, shown once; for handing out at a desk.
+
+    Used on an account in use, it voids every way to sign in that there was before.
+    """
     with _told(), _transaction() as services:
         found = _found(services, identifier)
-        code = services.accounts.new_activation_code(found.id)
+        if found.is_open:
+            code = services.recovering.begin_by_office(found.id, OPERATOR, "")
+        else:
+            code = services.accounts.new_activation_code(found.id)
     click.echo(f"activation code: {code}")
 
 

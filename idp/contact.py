@@ -72,6 +72,19 @@ class ContactBook:
             subject_id, kind, facts, by=CONTACTS.get(claim), address=contacts.get(claim, "")
         )
 
+    def tell_everywhere(self, subject_id: str, kind: NoticeKind, facts: dict[str, str]) -> None:
+        """Tell the person, on her pages and at every address she gave."""
+        contacts = self.of_subject(subject_id) or {"": ""}
+        for number, (claim, address) in enumerate(contacts.items()):
+            self.notices.tell(
+                subject_id,
+                kind,
+                facts,
+                by=CONTACTS.get(claim),
+                address=address,
+                is_copy=number > 0,
+            )
+
     def change(self, subject_id: str, claim: str, text: str, *, officer_id: str = "") -> bool:
         """Replace one contact, an empty text removes it; False when it stood there already.
 

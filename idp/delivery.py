@@ -49,6 +49,18 @@ _WORDS = {
         "Tài khoản Sen ID của bạn vừa được đăng nhập từ một trình duyệt chưa từng sử dụng.",
         "Somebody signed in to your Sen ID account with a browser that you had not used before.",
     ),
+    NoticeKind.RECOVERY_BEGUN: (
+        "Có yêu cầu khôi phục tài khoản Sen ID của bạn. Mọi cách đăng nhập cũ sẽ mất hiệu lực khi hoàn tất.",
+        "A recovery of your Sen ID account was begun. When it is done, every old way to sign in is void.",
+    ),
+    NoticeKind.RECOVERY_CANCELLED: (
+        "Việc khôi phục tài khoản Sen ID của bạn đã được dừng.",
+        "The recovery of your Sen ID account was stopped.",
+    ),
+    NoticeKind.RECOVERED: (
+        "Tài khoản Sen ID của bạn đã được khôi phục. Mọi cách đăng nhập cũ đã mất hiệu lực.",
+        "Your Sen ID account was recovered. Every old way to sign in is void.",
+    ),
     NoticeKind.LOCKED: (
         "Tài khoản Sen ID của bạn đã được khóa theo yêu cầu của bạn.",
         "Your Sen ID account was locked at your own wish.",

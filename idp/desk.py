@@ -152,6 +152,24 @@ class Desk:
             )
         return request.account_id
 
+    def evidence_of(self, account_id: str, evidence: str) -> tuple[Actor, str]:
+        """Return who acts and on what, before new ways to sign in are handed to whoever is present;
+        it is a use entry of hers.
+
+        Raises:
+            ReasonMissingError: what the person showed is not written down.
+            OwnCaseError: it is the officer's own account.
+        """
+        found = self._of_another(account_id)
+        ground = written(evidence)
+        self.look(
+            found.subject_id,
+            self.claims_of(found),
+            "account-care",
+            organisation=found.kind is AccountKind.ORGANISATION,
+        )
+        return self._actor(), ground
+
     def look_at_contact(self, found: Account) -> None:
         """Record that the officer is being shown name and contacts of the account's holder."""
         is_organisation = found.kind is AccountKind.ORGANISATION

@@ -45,6 +45,8 @@ class Limit:
 
 PASSWORD_ACCOUNT = Limit("password/account", 10, timedelta(minutes=15))
 PASSWORD_ADDRESS = Limit("password/address", 100, timedelta(minutes=15))
+MANY_FAILURES = Limit("password/account", 7, timedelta(minutes=15))
+"""The same count as ``PASSWORD_ACCOUNT``, at which a risk rule begins to wonder."""
 SECOND_FACTOR_ACCOUNT = Limit("second-factor/account", 10, timedelta(hours=1))
 ACTIVATION_ACCOUNT = Limit("activation/account", 10, timedelta(hours=1))
 ACTIVATION_ADDRESS = Limit("activation/address", 50, timedelta(hours=1))

@@ -21,6 +21,7 @@ from accounts.mandates import Mandates
 from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
 from accounts.phones import Phones
+from accounts.recoveries import Recoveries
 from accounts.schema import Chance, Clock
 from accounts.second_factors import SecondFactors
 from accounts.secrets import PasswordHashing, Passwords
@@ -50,6 +51,7 @@ from idp.login.authorization import Authorization
 from idp.login.card_lock import CardLock
 from idp.login.interaction import Interactions
 from idp.login.qr import QrSignIns
+from idp.login.risk import AddressList
 from idp.login.sign_in import SignInDesk
 from idp.login.ways import WaysToSignIn
 from idp.mandating import Mandating
@@ -67,6 +69,7 @@ from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
 from idp.outbox import Outbox
+from idp.recovering import Recovering
 from idp.settings import Settings
 from idp.standing import Standing
 
@@ -123,6 +126,7 @@ class Installation:
         self.messengers = _messengers(settings)
         self.readings = Readings(self.registers, clock)
         self.card_trust = _card_trust(settings)
+        self.data_centres = AddressList.read(settings.data_centres_file)
         self.key_sets = KeySets(self.outbound, clock)
         self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
         self.logout_reader = LogoutReader(self.relying_parties, self.keys, settings.issuer)
@@ -248,7 +252,12 @@ class Services:
         """Browser sessions."""
         i = self.installation
         life = i.settings.lifetimes
-        limits = SessionLimits(life.session_idle, life.session_absolute, life.session_touch)
+        limits = SessionLimits(
+            life.session_idle,
+            life.session_absolute,
+            life.own_pages_idle,
+            life.session_touch,
+        )
         return BrowserSessions(self.db, i.clock, i.chance, limits)
 
     @lazily
@@ -393,7 +402,31 @@ class Services:
             self.sessions,
             self.grants,
             self.consents,
+            self.recoveries,
             self.installation.vault,
+            self.installation.clock,
+        )
+
+    @lazily
+    def recoveries(self) -> Recoveries:
+        """Recoveries as they are kept."""
+        return Recoveries(self.db, self.installation.clock, self.installation.chance)
+
+    @lazily
+    def recovering(self) -> Recovering:
+        """Coming back after ways to sign in were lost."""
+        return Recovering(
+            self.accounts,
+            self.subjects,
+            self.held,
+            self.passkeys,
+            self.passwords,
+            self.second_factors,
+            self.phones,
+            self.sessions,
+            self.grants,
+            self.recoveries,
+            self.contact_book.tell_everywhere,
             self.installation.clock,
         )
 
@@ -539,7 +572,9 @@ class Services:
             grants=self.grants,
             limits=self.limits,
             incidents=self.incidents,
+            recoveries=self.recoveries,
             tell=self.contact_book.tell,
+            data_centres=self.installation.data_centres,
             vault=self.installation.vault,
             clock=self.installation.clock,
         )

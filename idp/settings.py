@@ -12,10 +12,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from accounts.chip.trust import Trust
+from accounts.levels import AuthenticationLevel
 from accounts.secrets import LEAST_MIB
 from accounts.vault import LEAST_SECRET_BYTES
 from connectors.messages import MailServer, is_address
@@ -43,8 +45,23 @@ class Lifetimes:
     """A refresh token that nobody used for so long is dead."""
     refresh_absolute: timedelta = timedelta(days=365)
     interaction: timedelta = timedelta(hours=1)
-    session_idle: timedelta = timedelta(minutes=15)
-    session_absolute: timedelta = timedelta(hours=12)
+    session_idle: Mapping[AuthenticationLevel, timedelta] = field(
+        default_factory=lambda: {
+            AuthenticationLevel.LEVEL_1: timedelta(minutes=30),
+            AuthenticationLevel.LEVEL_2: timedelta(hours=1),
+            AuthenticationLevel.LEVEL_3: timedelta(minutes=15),
+            AuthenticationLevel.LEVEL_4: timedelta(minutes=15),
+        }
+    )
+    """Without any use; NIST SP 800-63B-4 §2.2.3 and §2.3.3 name an hour and 15 minutes for the upper
+    two of its levels."""
+    own_pages_idle: timedelta = timedelta(minutes=15)
+    """Without use of the own pages and the desk, for these."""
+    session_absolute: Mapping[AuthenticationLevel, timedelta] = field(
+        default_factory=lambda: dict.fromkeys(AuthenticationLevel, timedelta(hours=12))
+    )
+    """However much it is used; no service may hold a grant of a session for longer, unless the person
+    let it read while she is away."""
     session_touch: timedelta = timedelta(minutes=1)
     """A session's last use is written at most so often."""
     fresh_authentication: timedelta = timedelta(minutes=5)
@@ -85,6 +102,10 @@ class Settings:
     """The country signing authorities' certificates; without them no card's chip is read."""
     csca_crl_file: Path | None = None
     """Their revocation lists; with them, a signer that no current list covers is not believed."""
+    fido_root_file: Path | None = None
+    """Who may sign the metadata of authenticator models; without it none is imported."""
+    data_centres_file: Path | None = None
+    """Networks of data centres, from which people seldom sign in; without it no rule looks at them."""
     password_mib: int = LEAST_MIB
     """The memory that hashing one password takes; more makes stolen hashes harder to guess."""
     registers_url: str | None = None
@@ -125,6 +146,8 @@ _KNOWN = {
     "OUTBOUND_ALLOW": "outbound_allow",
     "CSCA_FILE": "csca_file",
     "CSCA_CRL_FILE": "csca_crl_file",
+    "FIDO_ROOT_FILE": "fido_root_file",
+    "DATA_CENTRES_FILE": "data_centres_file",
     "PASSWORD_MIB": "password_mib",
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
@@ -162,6 +185,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         extra_ca_file=_existing("EXTRA_CA_FILE", values.get("extra_ca_file")),
         csca_file=csca_file,
         csca_crl_file=csca_crl_file,
+        data_centres_file=_networks("DATA_CENTRES_FILE", values.get("data_centres_file")),
+        fido_root_file=_existing("FIDO_ROOT_FILE", values.get("fido_root_file")),
         outbound_allow=_hosts(values.get("outbound_allow", "")),
         password_mib=_count(values, "password_mib", LEAST_MIB, most=1024, least=LEAST_MIB),
         registers_url=_registers_url(values),
@@ -290,6 +315,21 @@ def _existing(name: str, text: str | None) -> Path | None:
     path = Path(text)
     if not path.is_file():
         raise SettingsError(f"SEN_{name}: there is no file {text}")
+    return path
+
+
+def _networks(name: str, text: str | None) -> Path | None:
+    path = _existing(name, text)
+    if path is None:
+        return None
+    try:
+        for line in path.read_text("utf-8").splitlines():
+            if part := line.partition("#")[0].strip():
+                ip_network(part, strict=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"SEN_{name}: {path} cannot be read as text") from error
+    except ValueError as error:
+        raise SettingsError(f"SEN_{name}: {error} in {path}") from error
     return path
 
 

@@ -22,6 +22,7 @@ from idp.services import Installation
 INTERVAL = timedelta(minutes=10)
 _GRANTS_KEPT = timedelta(days=30)
 _SESSIONS_KEPT = timedelta(days=1)
+_RECOVERIES_KEPT = timedelta(days=365)
 # So long whoever asked for a reading may see why it was refused.
 _CHIP_REQUESTS_KEPT = timedelta(days=1)
 
@@ -43,6 +44,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "chip requests": services.chip_requests.purge(now - _CHIP_REQUESTS_KEPT),
             "sign-ins by QR code": services.qr_sign_ins.purge(now),
             "failures": services.limits.purge(now),
+            "recoveries": services.recoveries.purge(now - _RECOVERIES_KEPT),
             "messages": services.outbox.purge(now - dispatch.KEPT),
             "signing keys": services.signing_keys.purge(now),
         }

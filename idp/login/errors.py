@@ -22,10 +22,14 @@ class SignInRefusedError(LoginError):
     code = "sign-in-refused"
 
 
-class StrongerNeededError(LoginError):
-    """The password is right, but alone it opens nothing while an incident is not settled."""
+class RiskError(LoginError):
+    """What was proved is right, but a risk rule (``idp.login.risk``) wants more, or refuses;
+    ``code`` names the rule.
+    """
 
-    code = "stronger-needed"
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class CodeRefusedError(LoginError):

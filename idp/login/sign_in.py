@@ -12,6 +12,7 @@ from accounts.errors import OwnLockError, PasskeyRefusedError
 from accounts.incidents import Incidents
 from accounts.levels import AuthenticationMethod, strength_of
 from accounts.notices import NoticeKind
+from accounts.recoveries import Recoveries, Way
 from accounts.schema import Clock
 from accounts.second_factors import Held, SecondFactors
 from accounts.secrets import Passwords
@@ -22,12 +23,13 @@ from idp import audit, limits
 from idp.limits import Limits
 from idp.login.errors import (
     CodeRefusedError,
+    RiskError,
     SignInExpiredError,
     SignInRefusedError,
-    StrongerNeededError,
     TooManyFailuresError,
 )
 from idp.login.known_browsers import KnownBrowsers, coarse
+from idp.login.risk import AddressList, Decision, Surroundings, judge
 from idp.oidc.grants import Grants
 
 
@@ -93,7 +95,9 @@ class SignInDesk:
     grants: Grants
     limits: Limits
     incidents: Incidents
+    recoveries: Recoveries
     tell: Callable[[str, NoticeKind, dict[str, str]], None]
+    data_centres: AddressList
     vault: Vault
     clock: Clock
 
@@ -123,7 +127,7 @@ class SignInDesk:
 
         Raises:
             SignInRefusedError: wrong password, or an account that cannot be used.
-            StrongerNeededError: the password alone is not enough while an incident is open.
+            RiskError: the password alone is not enough here and now.
         """
         if not is_right or found.account is None or not found.account.is_open:
             self.limits.count_failure(*_password_limits(found.account, login, visitor))
@@ -137,10 +141,9 @@ class SignInDesk:
         held = self.second_factors.held(found.account.id)
         if held.any:
             return HalfSignedIn(held, self._ticket(found.account.id, visitor))
-        if self.incidents.has_open(found.account.id):
-            audit.security_event("sign-in.refused", method="password", reason="incident")
-            raise StrongerNeededError
-        return self.complete(found.account, (AuthenticationMethod.PASSWORD,), visitor, current)
+        methods = (AuthenticationMethod.PASSWORD,)
+        self._weigh(found.account, methods, visitor)
+        return self.complete(found.account, methods, visitor, current)
 
     def look_up_code(
         self, ticket: str, visitor: Visitor, current: BrowserSession | None
@@ -176,6 +179,7 @@ class SignInDesk:
 
         Raises:
             CodeRefusedError: no code of this account, or one used before.
+            RiskError: these are not taken here and now.
         """
         method = self._spend(found, code, fits_card=fits_card)
         if method is None:
@@ -188,6 +192,7 @@ class SignInDesk:
             )
             raise CodeRefusedError
         methods = (AuthenticationMethod.PASSWORD, method) if found.is_new else (method,)
+        self._weigh(found.account, (AuthenticationMethod.PASSWORD, method), visitor)
         return self.complete(found.account, methods, visitor, current)
 
     def _spend(
@@ -236,13 +241,12 @@ class SignInDesk:
         Raises:
             PasskeyRefusedError: the assertion does not hold, or the account cannot be used.
         """
-        account = self.holder_of(credential, visitor)
+        account, methods = self.holder_of(credential, visitor)
         if not account.is_open:
             audit.security_event("sign-in.refused", method="passkey", account=account.id)
             if account.locks == {LockReason.HOLDER_REQUEST}:
                 raise OwnLockError
             raise PasskeyRefusedError("account-not-open")
-        methods = (AuthenticationMethod.PASSKEY,)
         if (
             not is_asked
             and current is not None
@@ -252,8 +256,10 @@ class SignInDesk:
             return None
         return self.complete(account, methods, visitor, current)
 
-    def holder_of(self, credential: object, visitor: Visitor) -> Account:
-        """Return the account, open or not, whose passkey made the assertion.
+    def holder_of(
+        self, credential: object, visitor: Visitor
+    ) -> tuple[Account, tuple[AuthenticationMethod, ...]]:
+        """Return the account, open or not, whose passkey made the assertion, and what it proves.
 
         Raises:
             PasskeyRefusedError: the assertion does not hold.
@@ -265,10 +271,17 @@ class SignInDesk:
                 "sign-in.refused", method="passkey", reason=error.detail, address=visitor.address
             )
             raise
-        return self.accounts.account(passkey.account_id)
+        methods: tuple[AuthenticationMethod, ...] = (AuthenticationMethod.PASSKEY,)
+        if self.passkeys.is_hardware(passkey):
+            methods = (*methods, AuthenticationMethod.HARDWARE_KEY)
+        return self.accounts.account(passkey.account_id), methods
 
     def after_passkey(
-        self, account: Account, visitor: Visitor, current: BrowserSession | None
+        self,
+        account: Account,
+        methods: tuple[AuthenticationMethod, ...],
+        visitor: Visitor,
+        current: BrowserSession | None,
     ) -> tuple[BrowserSession, str]:
         """Sign in whoever has just proved a passkey of this account.
 
@@ -277,7 +290,7 @@ class SignInDesk:
         """
         if not account.is_open:
             raise PasskeyRefusedError("account-not-open")
-        return self.complete(account, (AuthenticationMethod.PASSKEY,), visitor, current)
+        return self.complete(account, methods, visitor, current)
 
     def by_phone(
         self,
@@ -368,10 +381,37 @@ class SignInDesk:
             level=int(session.level),
             address=visitor.address,
         )
+        if AuthenticationMethod.PASSKEY in methods and self.recoveries.cancel(
+            account.id, Way.TWO_WAYS, Way.CHIP
+        ):
+            # Whoever has a passkey has lost none.
+            self.tell(account.subject_id, NoticeKind.RECOVERY_CANCELLED, {})
         if not is_known:
             facts = {"browser": visitor.browser, "network": coarse(visitor.address)}
             self.tell(account.subject_id, NoticeKind.SIGN_IN, facts)
         return session, cookie
+
+    def _weigh(
+        self, account: Account, methods: tuple[AuthenticationMethod, ...], visitor: Visitor
+    ) -> None:
+        """Let the risk rules judge right proofs.
+
+        Raises:
+            RiskError: they want more, or refuse.
+        """
+        rule = judge(
+            Surroundings(
+                strength=strength_of(methods),
+                is_new_browser=not self._is_known(account, visitor),
+                has_incident=self.incidents.has_open(account.id),
+                is_data_centre=visitor.address in self.data_centres,
+                has_many_failures=self.limits.is_exhausted(
+                    (limits.MANY_FAILURES, counted_as(account, ""))
+                ),
+            )
+        )
+        if rule.decision is not Decision.ALLOW:
+            raise RiskError(rule.reason)
 
     def _is_known(self, account: Account, visitor: Visitor) -> bool:
         if not visitor.known:

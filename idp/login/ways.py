@@ -18,7 +18,10 @@ class WaysToSignIn:
 
     def strongest(self, account_id: str) -> Strength:
         """Return the most that the holder can prove with what she has."""
-        if self.passkeys.count(account_id):
+        keys = self.passkeys.of_account(account_id)
+        if any(self.passkeys.is_hardware(key) for key in keys):
+            return strength_of({AuthenticationMethod.PASSKEY, AuthenticationMethod.HARDWARE_KEY})
+        if keys:
             return strength_of({AuthenticationMethod.PASSKEY})
         if self.second_factors.held(account_id).any and self.passwords.find(account_id):
             return strength_of({AuthenticationMethod.PASSWORD, AuthenticationMethod.TOTP})

@@ -31,6 +31,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.account import AccountState, account, account_lock
 from accounts.attributes import HeldAttributes, held_attributes
+from accounts.levels import AuthenticationLevel
 from accounts.mandates import Mandates
 from accounts.schema import Clock, UTCDateTime, metadata
 from accounts.sessions import browser_session
@@ -444,8 +445,11 @@ class Grants:
         ).rowcount
 
     def _values(self, code: AuthorizationCode, standing: Any, now: datetime) -> dict[str, Any]:
+        lives = self._lifetimes
         lifetime = (
-            self._lifetimes.refresh_absolute if code.offline else self._lifetimes.session_absolute
+            lives.refresh_absolute
+            if code.offline
+            else lives.session_absolute[AuthenticationLevel(code.level)]
         )
         return {
             "id": code.grant_id,

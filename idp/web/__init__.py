@@ -15,6 +15,7 @@ from idp.web.citizen import (
     notices,
     passkeys,
     proof,
+    recovery,
     second_factors,
     sessions,
     uses,
@@ -27,6 +28,7 @@ from idp.web.desk import cases as desk_cases
 from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import incidents as desk_incidents
 from idp.web.desk import queue as desk_queue
+from idp.web.desk import recovery as desk_recovery
 from idp.web.phone import approval, enrolment
 from idp.web.phone import home as phone_home
 from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens, verifying
@@ -40,6 +42,7 @@ from idp.web.sign_in import (
     passkey,
     password,
     qr,
+    recover,
     second_factor,
 )
 from idp.web.sign_in import lock as own_lock
@@ -67,6 +70,7 @@ def register(app: flask.Flask) -> None:
         activation.blueprint,
         not_me.blueprint,
         own_lock.blueprint,
+        recover.blueprint,
         acting_for.blueprint,
         consent.blueprint,
         # For a person who applies for an account.
@@ -80,6 +84,7 @@ def register(app: flask.Flask) -> None:
         cases.blueprint,
         passkeys.blueprint,
         second_factors.blueprint,
+        recovery.blueprint,
         sessions.blueprint,
         details.blueprint,
         download.blueprint,
@@ -100,6 +105,7 @@ def register(app: flask.Flask) -> None:
         desk_contacts.blueprint,
         desk_incidents.blueprint,
         desk_cases.blueprint,
+        desk_recovery.blueprint,
         # For operators.
         operations.blueprint,
     ):

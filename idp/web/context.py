@@ -17,6 +17,7 @@ from idp.web import transaction
 _BROWSER_COOKIE = "sen_browser"
 _SESSION_COOKIE = "sen_session"
 _KNOWN_COOKIE = "sen_known"
+_OWN_PAGES = ("/me", "/desk")
 LANGUAGE_COOKIE = "sen_language"
 _COOKIE_VALUE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BROWSERS = (
@@ -125,8 +126,11 @@ def session() -> BrowserSession | None:
     """Return the browser session of the person who is signed in here."""
     if "session" not in flask.g:
         cookie = flask.request.cookies.get(cookie_name(_SESSION_COOKIE), "")
+        own = flask.request.path.startswith(_OWN_PAGES)
         flask.g.session = (
-            services().sessions.find(cookie) if _COOKIE_VALUE.fullmatch(cookie) else None
+            services().sessions.find(cookie, on_own_pages=own)
+            if _COOKIE_VALUE.fullmatch(cookie)
+            else None
         )
     found: BrowserSession | None = flask.g.session
     return found

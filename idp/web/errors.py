@@ -75,6 +75,30 @@ _TABLE = {
             "with a passkey, or turn to an office with your identity card."
         ),
     ),
+    "risk-attack": Words(
+        403,
+        N_("Not from this network now"),
+        N_(
+            "Somebody tried many wrong passwords for this account, and you come from the network of a "
+            "data centre. Sign in with a passkey, or from the network at home or of your phone."
+        ),
+    ),
+    "risk-data-centre": Words(
+        401,
+        N_("The password alone is not enough"),
+        N_(
+            "You come from the network of a data centre with a browser we do not know. Sign in with a "
+            "passkey, or from the network at home or of your phone."
+        ),
+    ),
+    "risk-failures": Words(
+        401,
+        N_("The password alone is not enough"),
+        N_(
+            "Somebody tried several wrong passwords for this account, and we do not know this browser. "
+            "Sign in with a passkey, use a browser you have used before, or wait a quarter of an hour."
+        ),
+    ),
     "too-many-failures": Words(
         429,
         N_("Too many attempts"),
@@ -84,6 +108,14 @@ _TABLE = {
         403,
         N_("The passkey was not accepted"),
         N_("The passkey could not be verified. Try again, or use another way to sign in."),
+    ),
+    "recovery-refused": Words(
+        403,
+        N_("No recovery in this way"),
+        N_(
+            "This needs a fresh sign-in with your password and a code, and the waiting time to be over. "
+            "Otherwise an office helps you."
+        ),
     ),
     "own-lock": Words(
         403,

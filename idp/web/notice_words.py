@@ -20,8 +20,13 @@ _TITLES = {
     NoticeKind.SIGN_IN: N_("Somebody signed in with a browser that you had not used before"),
     NoticeKind.LOCKED: N_("Your account was locked at your own wish"),
     NoticeKind.UNLOCKED: N_("Your account was unlocked with a passkey"),
+    NoticeKind.RECOVERY_BEGUN: N_("A recovery of your account was begun"),
+    NoticeKind.RECOVERY_CANCELLED: N_("The recovery of your account was stopped"),
+    NoticeKind.RECOVERED: N_("Your account was recovered; every old way to sign in is void"),
 }
 _KINDS = {
+    NoticeKind.RECOVERY_BEGUN: N_("A recovery of your account was begun"),
+    NoticeKind.RECOVERED: N_("Your account was recovered; every old way to sign in is void"),
     NoticeKind.UNLOCKED: N_("Your account was unlocked with a passkey"),
     NoticeKind.CONTACT_CHANGED: N_("Contact data was changed"),
     NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),

@@ -60,7 +60,9 @@ def may_change_sign_in(session: BrowserSession) -> bool:
 
 def is_strongest(session: BrowserSession) -> bool:
     """True when she has no way to sign in that proves more than this session did."""
-    return session.strength.meets(context.services().ways.strongest(session.account_id))
+    # Any passkey is as good for that: a hardware key that is lost must not bar the way.
+    strongest = context.services().ways.strongest(session.account_id)
+    return session.strength.meets(strongest._replace(hardware_protected=False))
 
 
 def is_fresh(session: BrowserSession) -> bool:
@@ -84,12 +86,16 @@ def tell(session: BrowserSession, kind: NoticeKind, facts: dict[str, str]) -> No
     context.services().contact_book.tell(session.subject_id, kind, facts)
 
 
-def creation_options(account: Account) -> dict[str, Any]:
-    """Begin making a passkey."""
+def creation_options(account: Account, *, is_first: bool = False) -> dict[str, Any]:
+    """Begin making a passkey; one that ``is_first`` takes the place of all others."""
     services = context.services()
     login, name = login_of(account.subject_id), name_of(account.subject_id)
     return services.passkeys.creation_options(
-        account, login=login or name, name=name, browser=context.visitor().binding
+        account,
+        login=login or name,
+        name=name,
+        browser=context.visitor().binding,
+        is_first=is_first,
     )
 
 

@@ -108,6 +108,8 @@ CHIP_REFUSALS = {
     "files-contradict": N_("The card's files contradict each other."),
     "card-expired": N_("The card has expired."),
     "copy": N_("The chip did not sign our number: this may be a copy, or an old reading."),
+    "card-not-valid": N_("The identity-card database does not call this card valid."),
+    "register-away": N_("The identity-card database does not answer just now. Try again later."),
     "other-person": N_(
         "The card is not the one of whoever applies: number, name or date of birth differ."
     ),
@@ -162,6 +164,11 @@ def chip_code(found: Application) -> str | None:
     return services.chip_requests.begin(found.id)
 
 
+def why_refused(refusal: str) -> str:
+    """Return why a reading was refused, in words; nothing when it was not."""
+    return translate(CHIP_REFUSALS.get(refusal, _OTHER_REFUSAL)) if refusal else ""
+
+
 def _chip(found: Application, assessed: Assessment) -> dict[str, Any]:
     """Return whether the card's chip may be read for this application, and how the last try ended."""
     latest = context.services().chip_requests.latest_of(found.id)
@@ -170,7 +177,7 @@ def _chip(found: Application, assessed: Assessment) -> dict[str, Any]:
     return {
         "is_offered": is_offered and may_be_read_for(found, assessed.awaited),
         "was_read": assessed.is_by_chip,
-        "refusal": translate(CHIP_REFUSALS.get(refusal, _OTHER_REFUSAL)) if refusal else None,
+        "refusal": why_refused(refusal) or None,
     }
 
 

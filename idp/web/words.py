@@ -12,6 +12,7 @@ from accounts.account import (
     LockReason,
 )
 from accounts.attributes import Source
+from accounts.recoveries import Way
 from idp.web.language import N_, show_country, show_date, translate
 
 SOURCES = {
@@ -45,6 +46,11 @@ LOCK_REASONS = {
     LockReason.DISSOLVED: N_("The organisation has stopped operating"),
     LockReason.RISK: N_("Suspicion of fraud, for three days at most"),
 }
+RECOVERY_WAYS = {
+    Way.TWO_WAYS: N_("by two remaining ways"),
+    Way.CHIP: N_("by the identity card's chip"),
+    Way.OFFICE: N_("by an office"),
+}
 CLOSE_REASONS = {
     CloseReason.DEATH: N_("Death"),
     CloseReason.DISSOLUTION: N_("Dissolution"),
@@ -58,6 +64,9 @@ EVENTS = {
     EventKind.LOCKED: N_("Locked"),
     EventKind.UNLOCKED: N_("Unlocked"),
     EventKind.CLOSED: N_("Closed"),
+    EventKind.RECOVERY_BEGUN: N_("Recovery begun"),
+    EventKind.RECOVERED: N_("Recovered"),
+    EventKind.CARD_GIVEN: N_("Code card given"),
 }
 ACTORS = {
     ActorKind.HOLDER: N_("The holder"),

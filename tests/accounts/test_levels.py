@@ -4,6 +4,7 @@ import pytest
 
 from accounts.levels import (
     ACR_VALUES,
+    HARDWARE_PROTECTED,
     PHISHING_RESISTANT,
     AccountLevel,
     AuthenticationLevel,
@@ -30,7 +31,9 @@ PASSKEY = Strength(TWO, phishing_resistant=True)
         ({M.PASSWORD, M.CODE_CARD}, Strength(TWO)),
         ({M.PASSKEY}, Strength(TWO, phishing_resistant=True)),
         ({M.PASSKEY, M.ACTIVATION_CODE}, Strength(TWO, phishing_resistant=True)),
-        (set(M), Strength(TWO, phishing_resistant=True)),
+        (set(M), Strength(TWO, phishing_resistant=True, hardware_protected=True)),
+        # Said without the passkey, it proves nothing.
+        ({M.PASSWORD, M.HARDWARE_KEY}, Strength(ONE)),
     ],
 )
 def test_what_methods_prove_together(methods: set[M], expected: Strength) -> None:
@@ -38,7 +41,7 @@ def test_what_methods_prove_together(methods: set[M], expected: Strength) -> Non
 
 
 def test_only_what_can_be_reached_is_advertised() -> None:
-    assert (ONE.acr, TWO.acr, PHISHING_RESISTANT) == ACR_VALUES
+    assert (ONE.acr, TWO.acr, PHISHING_RESISTANT, HARDWARE_PROTECTED) == ACR_VALUES
 
 
 def test_account_levels_have_an_order() -> None:

@@ -6,6 +6,8 @@ import secrets
 import pytest
 
 from accounts.account import LockReason
+from idp import dispatch
+from tests.support.back_channel import listening
 from tests.support.browser import Browser, as_json
 from tests.support.world import World
 
@@ -86,6 +88,46 @@ def test_se03_a_cookie_dies_with_time(
     assert is_signed_in(browser) is expected
 
 
+@pytest.mark.parametrize(("how", "minutes"), [("password", 30), ("passkey", 60)])
+def test_se03_a_stronger_sign_in_serves_services_longer_but_not_the_own_pages(
+    world: World, how: str, minutes: int
+) -> None:
+    arrival = world.arrive("basic", "openid name", how=how)
+    # Using a service does not keep the own pages open.
+    for _ in range(2):
+        world.tick(minutes=8)
+        attempt = arrival.party.begin("openid name", prompt="none")
+        answer = arrival.browser.open(attempt.url)
+        assert arrival.party.code_from(attempt, answer.location)
+    assert arrival.browser.open("/me").location == "/sign-in?next=/me"
+    assert arrival.browser.open("/me").status == 303
+    world.tick(minutes=minutes)
+    attempt = arrival.party.begin("openid name", prompt="none")
+    answer = arrival.browser.open(attempt.url)
+    assert arrival.party.error_from(attempt, answer.location) == "login_required"
+
+
+def test_case_42_whoever_signs_in_next_on_a_shared_computer_gets_nothing_of_the_first(
+    world: World,
+) -> None:
+    with listening(world, "basic") as channel:
+        first = world.arrive("basic", "openid name")
+        tokens = first.tokens()
+        world.tick()
+        second = world.arrive("basic", "openid name", person="minh", browser=first.browser,
+                              prompt="login")  # fmt: skip
+        assert second.tokens().claims["sub"] != tokens.claims["sub"]
+        assert second.tokens().claims["sid"] != tokens.claims["sid"]
+        assert not first.party.is_alive(tokens.access)
+        assert first.party.is_alive(second.tokens().access)
+        dispatch.dispatch(world.installation)
+        assert [claims["sub"] for claims in channel.checked("basic")] == [tokens.claims["sub"]]
+        pages = " ".join(
+            first.browser.open(path).text for path in ("/me", "/me/sessions", "/me/notices")
+        )
+        assert world.person("lan").name not in pages
+
+
 def test_se03_a_locked_account_is_signed_out_at_once(world: World) -> None:
     browser, account = world.sign_in(), world.account()
     with world.transaction() as services:
@@ -122,6 +164,11 @@ FORMS = [
     ("/not-me/x", {}),
     ("/lock", {"login": "lan", "position": "1", "code": "0000000000"}),
     ("/me/lock", {}),
+    ("/me/recovery/begin", {}),
+    ("/me/recovery/cancel", {}),
+    ("/me/recovery/chip", {}),
+    ("/desk/accounts/x/recover", {"ground": "an identity card was shown"}),
+    ("/desk/accounts/x/card", {"ground": "an identity card was shown"}),
     ("/me/incidents/x/settle", {}),
     ("/desk/accounts/x/incidents/x", {"ground": "nothing was found"}),
     ("/desk/accounts/x/contact", {"claim": "email", "value": "evil@example.vn"}),
@@ -178,7 +225,7 @@ def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
     foreign |= {"/apply/chip/challenge", "/apply/chip/readings"}
     json = {"/sign-in/passkey/options", "/sign-in/passkey/verify", "/activate/passkey/options",
             "/activate/passkey", "/me/passkeys/options", "/me/passkeys",
-            "/unlock/passkey"}  # fmt: skip
+            "/unlock/passkey", "/me/recovery/options", "/me/recovery/passkey"}  # fmt: skip
     posts = {
         re.sub(r"<[^>]+>", "x", re.sub(r"<any\(\"?(\w+)[^>]*>", r"\1", rule.rule))
         for rule in world.app.url_map.iter_rules()

@@ -19,9 +19,12 @@ from typing import Any
 
 from sqlalchemy import update
 
+from accounts.notices import By
+from accounts.recoveries import recovery
 from accounts.sessions import browser_session
+from connectors.messages import MailServer
 from connectors.simulation.cards import authority_file, establish
-from idp import changes
+from idp import changes, delivery
 from idp.database import connect
 from idp.demo.run import BANK, PORTAL
 from idp.services import Installation, Services
@@ -158,6 +161,24 @@ class Site:
             found = known.find(page.rsplit("/", 1)[1])
             assert found is not None
             return known.address_of(known.frame(found))
+
+    def deliver(self, server: MailServer) -> dict[str, int]:
+        """Have the notices that wait delivered by a mail server, as a provider that knows one does."""
+        installation = self._installation()
+        installation.messengers = {By.EMAIL: server}
+        try:
+            return delivery.deliver(installation)
+        finally:
+            installation.engine.dispose()
+
+    def end_waiting_times(self) -> None:
+        """Let the waiting time of every recovery be over."""
+        engine = connect(self.database_url)
+        try:
+            with engine.begin() as db:
+                db.execute(update(recovery).values(ready_at=datetime.now(UTC)))
+        finally:
+            engine.dispose()
 
     def services(self) -> AbstractContextManager[Services]:
         """Open a transaction on the running site's database, as its registers' officers do."""

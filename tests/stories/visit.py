@@ -118,7 +118,9 @@ class Visit:
         }
         self.go(f"/authorize?{urlencode(question)}")
 
-    def take_authenticator(self, person: Person | None = None, tab: Page | None = None) -> "Visit":
+    def take_authenticator(
+        self, person: Person | None = None, tab: Page | None = None, *, used: int = 0
+    ) -> "Visit":
         """Give this browser a device that makes passkeys, with the person's on it if she has one.
 
         The debugging protocol knows a device in one tab only, by default the first.
@@ -133,7 +135,7 @@ class Visit:
         if person is not None and person.passkey is not None:
             credential = person.passkey.for_authenticator()
             # The same passkey on a second device must not look like an old copy of the first.
-            credential["signCount"] += 100 * before
+            credential["signCount"] += 100 * before + used
             cdp.send("WebAuthn.addCredential", {"authenticatorId": id_, "credential": credential})
         return self
 

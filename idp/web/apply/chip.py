@@ -10,12 +10,16 @@ from typing import Any
 
 import flask
 
+from accounts.attributes import Source
 from accounts.chip import files
 from accounts.chip.errors import ChipRefusedError
-from accounts.chip.examination import Reading, examine
+from accounts.chip.examination import Proof, Reading, examine
 from accounts.chip.trust import Trust
-from idp import audit, limits
+from accounts.chip_requests import ChipRequest
+from connectors.protocol import Record, Unavailable
+from idp import audit, limits, reading
 from idp.applying.rules import NotReadyError
+from idp.recovering import RecoveryRefusedError
 from idp.register_checks import check
 from idp.web import context, forms, transaction
 
@@ -37,7 +41,7 @@ def challenge() -> flask.Response:
         files=list(_FILES),
         expires_at=found.expires_at.isoformat(timespec="seconds"),
         provider=context.installation().settings.issuer,
-        purpose="account-level-02",
+        purpose="account-recovery" if found.account_id else "account-level-02",
     )
 
 
@@ -45,8 +49,8 @@ def challenge() -> flask.Response:
 def receive() -> flask.Response:
     """Judge a reading. Whatever becomes of it, its request is spent."""
     trust, document = _trust(), _document()
-    code, reading = _code(document), _reading(document)
-    if reading is None:
+    code, read = _code(document), _reading(document)
+    if read is None:
         return _answer(400, error="invalid_request")
     services = context.services()
     request = services.chip_requests.spend(code)
@@ -55,12 +59,17 @@ def receive() -> flask.Response:
     # Spent for good before anything is judged, whatever happens meanwhile.
     transaction.release()
     try:
-        proof = examine(reading, request.nonce, trust, context.installation().clock())
+        proof = examine(read, request.nonce, trust, context.installation().clock())
+        if request.application_id is None:
+            return _recover(request, proof)
         context.services().application_office.receive_chip(request.application_id, proof)
     except ChipRefusedError as error:
         transaction.undo()
         audit.security_event(
-            "application.chip_refused", application=request.application_id, cause=error.detail
+            "application.chip_refused",
+            application=request.application_id,
+            account=request.account_id,
+            cause=error.detail,
         )
         context.services().chip_requests.note_refusal(request.id, error.detail)
         return _answer(422, error="chip_refused", reason=error.detail)
@@ -71,6 +80,36 @@ def receive() -> flask.Response:
     check(context.installation(), request.application_id)
     found = context.services().applications.application(request.application_id)
     return _answer(200, status="accepted", application=found.state.value)
+
+
+def _recover(request: ChipRequest, proof: Proof) -> flask.Response:
+    """Let the card register say that the card is valid, and the recovery begin.
+
+    Raises:
+        ChipRefusedError: the card is another person's, or not valid.
+    """
+    assert request.account_id is not None  # noqa: S101 - a request is for one or the other
+    assert request.session_id is not None  # noqa: S101
+    subject_id = context.services().recovering.check_card(request.account_id, proof.holder)
+    transaction.release()
+    source = Source.IDENTITY_CARDS
+    installation = context.installation()
+    if source not in installation.registers:
+        return _answer(409, error="not_awaited")
+    said = reading.ask(
+        installation, subject_id, source, wanted=("id_card",), correlation=flask.g.correlation
+    )
+    if isinstance(said, Unavailable):
+        context.services().chip_requests.note_refusal(request.id, "register-away")
+        return _answer(503, error="register_unavailable")
+    card = said.values.get("id_card") if isinstance(said, Record) else None
+    recovering = context.services().recovering
+    try:
+        recovering.begin_by_chip(request.account_id, request.session_id, proof.holder, card)
+    except RecoveryRefusedError:
+        transaction.undo()
+        return _answer(409, error="not_awaited")
+    return _answer(200, status="accepted")
 
 
 def _trust() -> Trust:

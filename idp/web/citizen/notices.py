@@ -15,6 +15,7 @@ _ADVICE = {
     NoticeKind.CONTACT_CHANGE_REFUSED: N_("Your contact data stays as it was."),
     NoticeKind.CASE_MOVED: N_("Read it under Requests."),
     NoticeKind.LOCKED: N_("Every sign-in ended then, and no service could read your data."),
+    NoticeKind.RECOVERY_CANCELLED: N_("Your ways to sign in stay as they were."),
 }
 _NOT_YOU = N_("If this was not you, say so: every sign-in ends at once and an officer sees it.")
 _NONE = N_("none")

@@ -117,6 +117,7 @@ def _page(
                 "created_at": key.created_at,
                 "last_used_at": key.last_used_at,
                 "synced": key.backed_up,
+                "hardware": services.passkeys.is_hardware(key),
             }
             for key in keys
         ],

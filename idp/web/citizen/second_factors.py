@@ -7,7 +7,7 @@ import qrcode
 from markupsafe import Markup
 from qrcode.image.svg import SvgPathImage
 
-from accounts.second_factors import CARD_CODE_DIGITS, CARD_CODES, otpauth_uri
+from accounts.second_factors import new_card_codes, otpauth_uri, spaced
 from accounts.sessions import BrowserSession
 from idp import audit
 from idp.services import BRAND
@@ -58,7 +58,7 @@ def remove_app() -> flask.Response:
 def make_card() -> str:
     """Make a new card and show its codes, this once."""
     session = _strong()
-    codes = new_codes()
+    codes = new_card_codes(context.installation().chance)
     transaction.release()
     hashes = [context.installation().hashing.hash_unchecked(code) for code in codes]
     context.services().second_factors.make_card(session.account_id, hashes)
@@ -81,21 +81,6 @@ def remove_card() -> flask.Response:
     audit.security_event("second-factor.removed", account=session.account_id, factor="card")
     person.tell_of_sign_in(session, "card-removed")
     return journey.see_other(_WAYS)
-
-
-def new_codes() -> list[str]:
-    """Return the codes of a new card."""
-    chance = context.installation().chance
-    return [
-        str(int.from_bytes(chance(16), "big") % 10**CARD_CODE_DIGITS).zfill(CARD_CODE_DIGITS)
-        for _ in range(CARD_CODES)
-    ]
-
-
-def spaced(code: str) -> str:
-    """Return the code as people read it."""
-    middle = CARD_CODE_DIGITS // 2
-    return f"{code[:middle]} {code[middle:]}"
 
 
 def _strong() -> BrowserSession:

@@ -4,6 +4,7 @@ import flask
 
 from accounts.levels import AuthenticationMethod
 from idp import audit
+from idp.login.known_browsers import coarse
 from idp.web import context, journey, person
 from idp.web.language import N_, translate
 
@@ -15,6 +16,7 @@ _METHODS = {
     AuthenticationMethod.TOTP: N_("Authenticator app"),
     AuthenticationMethod.CODE_CARD: N_("Code card"),
     AuthenticationMethod.PHONE: N_("Approved on your phone"),
+    AuthenticationMethod.HARDWARE_KEY: N_("Hardware key"),
 }
 _UNKNOWN_BROWSER = N_("Unknown browser")
 
@@ -31,7 +33,7 @@ def sessions() -> str:
             {
                 "id": one.id,
                 "browser": one.browser or translate(_UNKNOWN_BROWSER),
-                "address": one.address,
+                "network": coarse(one.address),
                 "started_at": one.started_at,
                 "last_seen_at": one.last_seen_at,
                 "current": one.id == session.id,

@@ -14,6 +14,7 @@ from accounts.account import (
     LockReason,
 )
 from accounts.attributes import best_value
+from accounts.recoveries import Way
 from idp.applying.rules import ReasonMissingError
 from idp.desk import BY_OFFICERS, FOUR_EYES, Desk
 from idp.standing import FITTING
@@ -143,6 +144,8 @@ def _event(event: AccountEvent) -> dict[str, Any]:
         reason = translate(words.LOCK_REASONS[LockReason(reason)])
     elif event.kind is EventKind.CLOSED:
         reason = translate(words.CLOSE_REASONS[CloseReason(reason)])
+    elif event.kind in {EventKind.RECOVERY_BEGUN, EventKind.RECOVERED}:
+        reason = translate(words.RECOVERY_WAYS[Way(reason)])
     elif reason == "none":
         reason = ""
     is_officer = event.actor.kind is ActorKind.OFFICER

@@ -3,6 +3,7 @@
 import flask
 
 from accounts.account import HOLDER, LockReason
+from accounts.notices import NoticeKind
 from idp.login.qr import QrSignIn, QrState
 from idp.services import BRAND
 from idp.web import context, headers, person
@@ -110,7 +111,9 @@ def ask_lock() -> str:
 def lock() -> str:
     """Lock the holder's own account (Decree 69/2024 Art. 15): every session and token ends."""
     session = person.required()
-    context.services().standing.lock(session.account_id, LockReason.HOLDER_REQUEST, HOLDER)
+    services = context.services()
+    services.standing.lock(session.account_id, LockReason.HOLDER_REQUEST, HOLDER)
+    services.contact_book.tell(session.subject_id, NoticeKind.LOCKED, {})
     context.signed_out()
     headers.allow_app()
     return flask.render_template("phone/lock.html", is_locked=True)

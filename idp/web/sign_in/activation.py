@@ -5,6 +5,7 @@ import flask
 from accounts.account import Account
 from accounts.errors import PasskeyRefusedError, PasswordUnsuitableError
 from accounts.levels import AuthenticationMethod
+from accounts.recoveries import Way
 from accounts.sessions import BrowserSession
 from idp.login import passwords
 from idp.login.errors import LoginError, SignInRefusedError, TooManyFailuresError
@@ -50,7 +51,9 @@ def authenticators() -> flask.Response | str:
 def passkey_options() -> flask.Response:
     """Return ``PublicKeyCredentialCreationOptions`` for the new account."""
     _session, account = _activating()
-    return flask.jsonify(publicKey=person.creation_options(account))
+    found = context.services().recoveries.open_of(account.id)
+    replaces_all = found is not None and found.way is Way.OFFICE
+    return flask.jsonify(publicKey=person.creation_options(account, is_first=replaces_all))
 
 
 @blueprint.post("/activate/passkey")
@@ -123,12 +126,16 @@ def _has_authenticator(account: Account) -> bool:
 def _spend_code(session: BrowserSession, account: Account) -> None:
     """Spend the code with the first authenticator; whoever else had begun with it is signed out.
 
+    A code that an office gave for recovery voids everything there was before.
+
     Raises:
         PasskeyRefusedError: somebody else used the code meanwhile.
     """
+    services = context.services()
+    if services.recovering.finish(account.id, Way.OFFICE, but=session.id):
+        return
     if _has_authenticator(account):
         return
-    services = context.services()
     if not services.accounts.spend_activation_code(account.id):
         raise PasskeyRefusedError("activation-code-spent")
     services.sessions.end_all(account.id, but=session.id)

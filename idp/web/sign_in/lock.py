@@ -62,14 +62,14 @@ def unlock() -> flask.Response:
         return errors.problem("invalid_request")
     services, visitor = context.services(), context.visitor()
     try:
-        account = services.sign_in.holder_of(document.get("credential"), visitor)
+        account, methods = services.sign_in.holder_of(document.get("credential"), visitor)
         if not services.standing.unlock_own(account.id):
             raise PasskeyRefusedError("no-own-lock")
     except PasskeyRefusedError as error:
         return errors.problem(error.code)
     services.contact_book.tell(account.subject_id, NoticeKind.UNLOCKED, {})
     opened = services.accounts.account(account.id)
-    context.signed_in(services.sign_in.after_passkey(opened, visitor, context.session()))
+    context.signed_in(services.sign_in.after_passkey(opened, methods, visitor, context.session()))
     return flask.jsonify(location="/me")
 
 

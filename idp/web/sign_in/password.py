@@ -4,7 +4,7 @@ a second factor is asked for its code next.
 
 import flask
 
-from idp.login.errors import SignInRefusedError, StrongerNeededError, TooManyFailuresError
+from idp.login.errors import RiskError, SignInRefusedError, TooManyFailuresError
 from idp.login.sign_in import HalfSignedIn
 from idp.web import context, errors, forms, journey, transaction
 
@@ -26,7 +26,7 @@ def verify() -> flask.Response:
         started = context.services().sign_in.by_password(
             found, login=login, is_right=is_right, visitor=visitor, current=current
         )
-    except (SignInRefusedError, StrongerNeededError, TooManyFailuresError) as error:
+    except (RiskError, SignInRefusedError, TooManyFailuresError) as error:
         body = journey.sign_in_page(under_way, login=login, error=error.code)
         return flask.Response(body, errors.words(error.code).status)
     if isinstance(started, HalfSignedIn):

@@ -5,7 +5,12 @@ import re
 import flask
 
 from accounts.second_factors import CARD_CODE_DIGITS
-from idp.login.errors import CodeRefusedError, SignInExpiredError, TooManyFailuresError
+from idp.login.errors import (
+    CodeRefusedError,
+    RiskError,
+    SignInExpiredError,
+    TooManyFailuresError,
+)
 from idp.web import context, errors, forms, journey, transaction
 
 blueprint = flask.Blueprint("second_factor", __name__)
@@ -33,6 +38,9 @@ def verify() -> flask.Response:
         started = context.services().sign_in.by_code(
             found, code, fits_card=fits_card, visitor=visitor, current=current
         )
+    except RiskError as error:
+        body = journey.sign_in_page(under_way, error=error.code)
+        return flask.Response(body, errors.words(error.code).status)
     except CodeRefusedError as error:
         body = journey.code_page(under_way, found.held, ticket=ticket, error=error.code)
         return flask.Response(body, errors.words(error.code).status)
