@@ -12,7 +12,9 @@ from urllib.parse import urlencode
 from connectors.errors import OutboundRefusedError
 from idp import audit
 from idp.database import for_reading
+from idp.oidc import events
 from idp.oidc.backchannel import TOKEN_TYPE, logout_claims
+from idp.oidc.events import event_claims, withdrawn_in
 from idp.oidc.relying_parties import RelyingParty
 from idp.outbox import MessageKind, OutboxMessage
 from idp.services import Installation
@@ -99,7 +101,10 @@ def _send(installation: Installation, message: OutboxMessage) -> str:
             outbox.postpone(message.id, again, error.fault)
         return "postponed"
     with installation.engine.begin() as db:
-        installation.services(db).outbox.mark_delivered(message.id)
+        services = installation.services(db)
+        services.outbox.mark_delivered(message.id)
+        if (consent_id := withdrawn_in(message)) is not None:
+            services.withdrawals.note_told([consent_id])
     return "delivered"
 
 
@@ -139,8 +144,20 @@ def _logout_token(
     )
 
 
+def _event_token(
+    installation: Installation, message: OutboxMessage, relying_party: RelyingParty
+) -> _Letter:
+    """RFC 8935 §2: the token is the body."""
+    if relying_party.events_uri is None:
+        raise _RefusedError("no-address", is_final=True)
+    claims = event_claims(message, relying_party, issuer=installation.settings.issuer)
+    token = installation.keys.sign(claims, relying_party.id_token_algorithm, typ=events.TOKEN_TYPE)
+    return _Letter(relying_party.events_uri, events.MEDIA_TYPE, token.encode())
+
+
 _LETTERS: dict[MessageKind, Callable[[Installation, OutboxMessage, RelyingParty], _Letter]] = {
     MessageKind.LOGOUT: _logout_token,
+    MessageKind.EVENT: _event_token,
 }
 """How each kind is made into what is sent; a new kind of message needs one entry here."""
 

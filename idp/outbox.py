@@ -35,6 +35,7 @@ class MessageKind(StrEnum):
     """What a message is; how each kind is signed and sent is the delivery's business."""
 
     LOGOUT = "logout"
+    EVENT = "event"
 
 
 outbox_message = Table(

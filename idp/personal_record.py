@@ -21,6 +21,7 @@ from accounts.sessions import browser_session
 from accounts.subject import subject
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseEntry, subject_chain
 from consent.decisions import consent, notice
+from consent.withdrawals import withdrawal
 from idp.login.qr import qr_sign_in
 from idp.oidc.grants import oauth_grant
 from idp.services import Services
@@ -104,6 +105,12 @@ class PersonalRecord:
             "chain_of_uses": self._chain(),
             "mandates": self._mandates(),
             "consents": self._rows(consent, consent.c.subject_id == self._subject_id),
+            "withdrawals": self._rows(
+                withdrawal,
+                withdrawal.c.consent_id.in_(
+                    select(consent.c.id).where(consent.c.subject_id == self._subject_id)
+                ),
+            ),
             "notices": self._consent_notices(),
             "told": [
                 {

@@ -37,6 +37,7 @@ from connectors.xroad import SecurityServer
 from consent.cases import Cases
 from consent.data_use import UseLog
 from consent.decisions import Consents
+from consent.withdrawals import Withdrawals
 from idp import clock as system_clock
 from idp.alarm import Alarm
 from idp.applying.office import ApplicationOffice
@@ -59,6 +60,7 @@ from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.client_auth import ClientAuthentication
 from idp.oidc.codes import Codes
 from idp.oidc.disclosure import Disclosure
+from idp.oidc.events import ConsentEvents
 from idp.oidc.grants import Grants
 from idp.oidc.key_sets import KeySets
 from idp.oidc.logout import LogoutReader
@@ -440,6 +442,17 @@ class Services:
         """Requests to change a contact that wait for a second officer."""
         i = self.installation
         return ContactRequests(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
+    def withdrawals(self) -> Withdrawals:
+        """What agencies do after withdrawals."""
+        return Withdrawals(self.db, self.installation.clock)
+
+    @lazily
+    def consent_events(self) -> ConsentEvents:
+        """Telling relying parties what became of consents."""
+        i = self.installation
+        return ConsentEvents(self.outbox, i.relying_parties, i.vault, i.settings.issuer)
 
     @lazily
     def cases(self) -> Cases:

@@ -78,6 +78,7 @@ class RelyingParty:
     policy_uri: str | None
     tos_uri: str | None
     backchannel_logout_uri: str | None
+    events_uri: str | None
     is_active: bool
 
     def name(self, language: str) -> str:
@@ -256,6 +257,7 @@ def _relying_party(row: Any) -> RelyingParty:
         policy_uri=members.get("policy_uri"),
         tos_uri=members.get("tos_uri"),
         backchannel_logout_uri=members.get("backchannel_logout_uri"),
+        events_uri=members.get("events_uri"),
         is_active=row.state == "active",
     )
 
@@ -275,6 +277,7 @@ _TEXT_MEMBERS = {
     "client_uri",
     "jwks_uri",
     "backchannel_logout_uri",
+    "events_uri",
     "sector_identifier",
 }
 _LIST_MEMBERS = {
@@ -299,6 +302,7 @@ _WEB_ADDRESSES = (
     "client_uri",
     "jwks_uri",
     "backchannel_logout_uri",
+    "events_uri",
 )
 
 

@@ -24,6 +24,8 @@ _FOREIGN_POSTS = frozenset(
         "agency_cases.acknowledge",
         "agency_cases.extend",
         "agency_cases.answer",
+        "agency_cases.withdrawals",
+        "agency_cases.confirm_withdrawal",
         "protocol.authorize",
         "logout.logout",
     }

@@ -10,7 +10,9 @@ import flask
 from accounts.attributes import DICTIONARY, SENSITIVE
 from consent import receipts
 from consent.decisions import Consent, ConsentState
+from consent.withdrawals import Withdrawal
 from idp import audit
+from idp.oidc import events
 from idp.oidc.subject import pairwise_sub
 from idp.web import context, person, printed, timeline
 from idp.web.language import N_, show_date, show_datetime, translate
@@ -49,6 +51,8 @@ def withdraw(consent_id: str) -> str:
     if ended is None:
         flask.abort(404)
     services.grants.revoke_of_consent(consent_id)
+    services.withdrawals.follow(ended)
+    _tell(events.WITHDRAWN, ended)
     audit.security_event("consent.withdrawn", account=session.account_id, party=ended.client_id)
     return _page(session.subject_id, translate(_WITHDRAWN))
 
@@ -70,6 +74,13 @@ def narrow(consent_id: str) -> flask.Response | str:
         flask.abort(404)
     old, new = changed
     services.grants.follow_consent(old.id, new.id, new.attributes)
+    _tell(
+        events.NARROWED,
+        old,
+        replaced_by=new.id,
+        attributes=sorted(new.attributes),
+        valid_until=int(new.valid_until.timestamp()),
+    )
     audit.security_event("consent.narrowed", account=session.account_id, party=new.client_id)
     return _page(session.subject_id, translate(_NARROWED))
 
@@ -118,6 +129,12 @@ def receipt(consent_id: str, kind: str) -> flask.Response:
     return _file(sheet.getvalue(), "application/pdf", name)
 
 
+def _tell(event: str, found: Consent, **more: object) -> None:
+    account = context.services().accounts.find_of_subject(found.subject_id)
+    if account is not None:
+        context.services().consent_events.tell(event, found, account.id, **more)
+
+
 def _file(body: bytes, content_type: str, name: str) -> flask.Response:
     disposition = f'attachment; filename="{name}"'
     return flask.Response(
@@ -129,13 +146,31 @@ def _page(subject_id: str, notice_text: str | None) -> str:
     services = context.services()
     now = services.installation.clock()
     given = services.consents.of_subject(subject_id)
+    followed = services.withdrawals.of(c.id for c in given)
     return flask.render_template(
         "citizen/consents.html",
         section="consents",
         active=[_told(c, _state(c), subject_id) for c in given if _stands(c, now)],
-        ended=[_told(c, _state(c), subject_id) for c in given if not _stands(c, now)],
+        ended=[
+            {**_told(c, _state(c), subject_id), "followed": _followed(followed.get(c.id), now)}
+            for c in given
+            if not _stands(c, now)
+        ],
         notice_text=notice_text,
     )
+
+
+def _followed(one: Withdrawal | None, now: datetime) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "made_at": one.made_at,
+        "told_at": one.told_at,
+        "confirmed_at": one.confirmed_at,
+        # The last day on which it is in time.
+        "stop_by": one.stop_by - timedelta(seconds=1),
+        "is_late": one.is_late(now),
+    }
 
 
 def _stands(consent: Consent, now: datetime) -> bool:

@@ -82,6 +82,43 @@ def answer() -> flask.Response:
     return _answered(give)
 
 
+@blueprint.post("/agency/withdrawals")
+def withdrawals() -> flask.Response:
+    """Tell which withdrawals the agency has not confirmed; from now on it knows of them."""
+
+    def tell(party: RelyingParty, _form: Form) -> dict[str, object]:
+        services = context.services()
+        waiting = services.withdrawals.unconfirmed_by(party.client_id)
+        services.withdrawals.note_told(one.consent_id for one in waiting)
+        return {
+            "withdrawals": [
+                {
+                    "consent": one.consent_id,
+                    "withdrawn_at": one.made_at.isoformat(),
+                    "stop_by": one.stop_by.isoformat(),
+                }
+                for one in waiting
+            ]
+        }
+
+    return _answered(tell)
+
+
+@blueprint.post("/agency/withdrawals/confirm")
+def confirm_withdrawal() -> flask.Response:
+    """Take the agency's word that it has stopped using what the consent let it read."""
+
+    def take(party: RelyingParty, form: Form) -> dict[str, object]:
+        if not form.get("consent"):
+            raise ProtocolError("invalid_request", "consent is missing")
+        done = context.services().withdrawals.confirm(form["consent"], party.client_id)
+        if not done:
+            raise CaseGoneError
+        return {"consent": form["consent"], "state": "stopped"}
+
+    return _answered(take)
+
+
 def _answered(act: Callable[[RelyingParty, Form], dict[str, object]]) -> flask.Response:
     try:
         request = context.wire_request()
