@@ -29,6 +29,7 @@ from idp.services import Services
 FORMAT = "sen-id/personal-record/1"
 _PAGE = 500
 _UNTOLD = {
+    "withdrawal": set[str](),
     "account": {"user_handle"},
     "browser_session": {"cookie_hash"},
     "consent": {"asked"},

@@ -92,6 +92,7 @@ def test_a_withdrawal_is_told_by_a_signed_event(world: World, arrival: Arrival) 
 
 
 def test_sharing_less_is_told_too(world: World, arrival: Arrival) -> None:
+    world.tick()
     page = arrival.browser.open("/me/consents")
     form = page.form(f"/me/consents/{consent_id(world)}/narrow")
     arrival.browser.submit(form, keep=["name"], lasts="30")
