@@ -49,6 +49,7 @@ from idp.keys import KeyRing, SigningKeys
 from idp.limits import Limits
 from idp.log_keys import LogKeys
 from idp.login.authorization import Authorization
+from idp.login.breached import BreachedPasswords
 from idp.login.card_lock import CardLock
 from idp.login.interaction import Interactions
 from idp.login.qr import QrSignIns
@@ -129,6 +130,7 @@ class Installation:
         self.readings = Readings(self.registers, clock)
         self.card_trust = _card_trust(settings)
         self.data_centres = AddressList.read(settings.data_centres_file)
+        self.breached_passwords = BreachedPasswords(settings.breached_passwords_file)
         self.key_sets = KeySets(self.outbound, clock)
         self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
         self.logout_reader = LogoutReader(self.relying_parties, self.keys, settings.issuer)

@@ -106,6 +106,8 @@ class Settings:
     """Who may sign the metadata of authenticator models; without it none is imported."""
     data_centres_file: Path | None = None
     """Networks of data centres, from which people seldom sign in; without it no rule looks at them."""
+    breached_passwords_file: Path | None = None
+    """Passwords of known breaches, by SHA-1 and sorted; none of them may be chosen."""
     password_mib: int = LEAST_MIB
     """The memory that hashing one password takes; more makes stolen hashes harder to guess."""
     registers_url: str | None = None
@@ -148,6 +150,7 @@ _KNOWN = {
     "CSCA_CRL_FILE": "csca_crl_file",
     "FIDO_ROOT_FILE": "fido_root_file",
     "DATA_CENTRES_FILE": "data_centres_file",
+    "BREACHED_PASSWORDS_FILE": "breached_passwords_file",
     "PASSWORD_MIB": "password_mib",
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
@@ -186,6 +189,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         csca_file=csca_file,
         csca_crl_file=csca_crl_file,
         data_centres_file=_networks("DATA_CENTRES_FILE", values.get("data_centres_file")),
+        breached_passwords_file=_sorted_hashes(
+            "BREACHED_PASSWORDS_FILE", values.get("breached_passwords_file")
+        ),
         fido_root_file=_existing("FIDO_ROOT_FILE", values.get("fido_root_file")),
         outbound_allow=_hosts(values.get("outbound_allow", "")),
         password_mib=_count(values, "password_mib", LEAST_MIB, most=1024, least=LEAST_MIB),
@@ -315,6 +321,17 @@ def _existing(name: str, text: str | None) -> Path | None:
     path = Path(text)
     if not path.is_file():
         raise SettingsError(f"SEN_{name}: there is no file {text}")
+    return path
+
+
+def _sorted_hashes(name: str, text: str | None) -> Path | None:
+    path = _existing(name, text)
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        first = file.readline(64).strip()
+    if not re.fullmatch(rb"[0-9A-Fa-f]{40}(:[0-9]+)?", first):
+        raise SettingsError(f"SEN_{name}: {path} is no list of SHA-1 hashes")
     return path
 
 

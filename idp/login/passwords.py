@@ -13,8 +13,10 @@ from typing import Any
 
 from accounts.errors import PasswordUnsuitableError
 from accounts.secrets import PasswordHashing
+from idp.login.breached import BreachedPasswords
 
 TOO_COMMON = "too-common"
+NONE_BREACHED = BreachedPasswords(None)
 
 _LEAST_SCORE = 4
 """zxcvbn's "very unguessable": more than 10^10 guesses. One less would let two of the commonest words
@@ -33,10 +35,17 @@ _OURS = (
 )  # fmt: skip
 
 
-def hash_new(hashing: PasswordHashing, plain: str, *, about: Iterable[str]) -> str:
+def hash_new(
+    hashing: PasswordHashing,
+    plain: str,
+    *,
+    about: Iterable[str],
+    breached: BreachedPasswords = NONE_BREACHED,
+) -> str:
     """Return the hash of a password that somebody chose.
 
     ``about`` is what is known of her: a password made from it is as easy to guess as a common one.
+    ``breached`` is the operator's list of passwords that somebody has lost before.
 
     Raises:
         PasswordUnsuitableError: the rules of ``PasswordHashing.hash``, or ``TOO_COMMON``.
@@ -45,7 +54,7 @@ def hash_new(hashing: PasswordHashing, plain: str, *, about: Iterable[str]) -> s
     with _weighing:
         known = dict.fromkeys(word.lower() for word in (*_words(about), *_OURS))
         weighed = _weigh()(plain[:_LOOKED_AT].translate(_PLAIN_SIGNS), list(known))
-    if weighed["score"] < _LEAST_SCORE:
+    if weighed["score"] < _LEAST_SCORE or breached.has(plain):
         raise PasswordUnsuitableError(TOO_COMMON)
     return hashed
 

@@ -86,7 +86,10 @@ def set_password() -> flask.Response:
     transaction.release()
     try:
         hashed = passwords.hash_new(
-            context.installation().hashing, flask.request.form.get("password", ""), about=about
+            context.installation().hashing,
+            flask.request.form.get("password", ""),
+            about=about,
+            breached=context.installation().breached_passwords,
         )
     except PasswordUnsuitableError as error:
         told = errors.password_fault(error)

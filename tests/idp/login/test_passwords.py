@@ -1,15 +1,18 @@
 """Passwords that are tried first are refused (NIST SP 800-63B §5.1.1.2); passphrases are welcome."""
 
+import hashlib
 import secrets
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from accounts.errors import PasswordUnsuitableError
 from accounts.secrets import PasswordHashing
 from accounts.vault import Vault
+from idp.login.breached import BreachedPasswords
 from idp.login.passwords import hash_new
 
 ABOUT = ("Sen ID", "Nguyễn Thị Hương Lan", "lan.nguyen", "999190000001")
@@ -86,3 +89,36 @@ def test_what_is_known_of_one_person_is_not_held_against_another(hashing: Passwo
     for thread in threads:
         thread.join()
     assert len(taken) == 5
+
+
+BREACHED = [f"nine words from a breach number {n}" for n in range(500)]
+
+
+@pytest.fixture(scope="module", params=["counted", "bare", "dos"])
+def breached(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    hashes = sorted(hashlib.sha1(one.encode()).hexdigest().upper() for one in BREACHED)
+    end = {"counted": ":3\n", "bare": "\n", "dos": ":17\r\n"}[request.param]
+    path = tmp_path_factory.mktemp("breached") / "list.txt"
+    path.write_bytes("".join(one + end for one in hashes).encode())
+    return path
+
+
+def test_a_password_of_a_known_breach_is_found_in_the_file(breached: Path) -> None:
+    known = BreachedPasswords(breached)
+    assert all(known.has(one) for one in BREACHED)
+    assert not any(known.has(f"{one}!") for one in BREACHED)
+
+
+def test_what_was_in_a_breach_cannot_be_chosen(hashing: PasswordHashing, breached: Path) -> None:
+    known = BreachedPasswords(breached)
+    with pytest.raises(PasswordUnsuitableError) as refused:
+        hash_new(hashing, BREACHED[7], about=ABOUT, breached=known)
+    assert refused.value.detail == "too-common"
+    assert hash_new(hashing, BREACHED[7], about=ABOUT)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"hunter2\n"])
+def test_an_empty_or_strange_file_holds_nothing(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "list.txt"
+    file.write_bytes(content)
+    assert not BreachedPasswords(file).has("hunter2")
