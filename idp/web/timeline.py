@@ -74,9 +74,12 @@ _REPRESENTED = ("organization_name", "tax_code")
 _UNTOLD = frozenset({"sub", WITHHELD}) | IMPLIED
 
 
-def channels() -> dict[str, str]:
-    """Return what can happen, by channel, in plain words."""
-    return {channel.value: translate(text) for channel, text in _ACTIONS.items()}
+def channels(*, of_organisation: bool = False, of_another: bool = False) -> dict[str, str]:
+    """Return what can happen, by channel, in plain words for whoever's record it is."""
+    actions = _ACTIONS_ON_ORGANISATION if of_organisation else _ACTIONS
+    if of_another:
+        actions = _ACTIONS_ON_ANOTHER
+    return {channel.value: translate(text) for channel, text in actions.items()}
 
 
 def agency(client_id: str) -> str:

@@ -4,6 +4,13 @@ import pytest
 
 from tests.support.world import World
 
+
+@pytest.fixture
+def kind() -> str:
+    """What is judged here is judged before any database is asked, so one kind will do."""
+    return "sqlite"
+
+
 SPOOFED = {
     "Host": "evil.example",
     "X-Forwarded-Host": "evil.example",

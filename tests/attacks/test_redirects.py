@@ -6,6 +6,13 @@ import pytest
 
 from tests.support.world import World
 
+
+@pytest.fixture
+def kind() -> str:
+    """What is judged here is judged before any database is asked, so one kind will do."""
+    return "sqlite"
+
+
 GOOD = "https://portal.example/callback"
 
 LOOSE = {

@@ -114,7 +114,6 @@ def test_tk05_a_code_with_one_sign_changed_is_no_code(arrival: Arrival, change: 
         "password",
         "implicit",
         "unknown",
-        "client_credentials",
         "urn:ietf:params:oauth:grant-type:device_code",
         "urn:openid:params:grant-type:ciba",
         "urn:ietf:params:oauth:grant-type:token-exchange",

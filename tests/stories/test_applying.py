@@ -13,7 +13,7 @@ from connectors.simulation.happenings import happen
 from connectors.simulation.store import opened
 from tests.stories.folk import Person
 from tests.stories.site import Site
-from tests.stories.telling import in_both_languages, twice
+from tests.stories.telling import twice
 from tests.stories.visit import Visit
 from tests.support.registers import enter_enterprise, enter_person, enter_representative
 
@@ -60,7 +60,6 @@ def let_it_grow_late(site: Site) -> None:
         services.db.execute(update(application).values(due_at=now - timedelta(days=2)))
 
 
-@in_both_languages
 def test_an_officers_day(site: Site, enter: Callable[..., Visit]) -> None:
     officer, colleague = site.person("passkey"), site.person("passkey")
     for one in (officer, colleague):
@@ -233,7 +232,6 @@ def decide(site: Site, desk: Visit, *, visit: bool) -> None:
     desk.sees(ISSUED[desk.language])
 
 
-@twice
 def test_a_foreigner_applies_signs_in_and_loses_her_residence_permit(
     site: Site, enter: Callable[..., Visit]
 ) -> None:

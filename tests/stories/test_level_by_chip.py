@@ -6,7 +6,6 @@ from playwright.sync_api import expect
 
 from accounts.levels import AccountLevel
 from tests.stories.site import Site
-from tests.stories.telling import twice
 from tests.stories.visit import Visit
 from tests.support.registers import enter_card, enter_person
 
@@ -16,7 +15,6 @@ SENSITIVE = {"vi": "Dữ liệu cá nhân nhạy cảm", "en": "Sensitive person
 CARD = {"vi": "Thẻ căn cước", "en": "Identity card"}
 
 
-@twice
 def test_a_citizen_proves_herself_by_her_cards_chip(
     site: Site, enter: Callable[..., Visit]
 ) -> None:

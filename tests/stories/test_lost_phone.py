@@ -82,7 +82,7 @@ def test_a_stolen_phone_is_answered_and_its_owner_comes_back(
 
     # Without the phone: two ways that are left, and three days.
     borrowed.go("/recover")
-    borrowed.page.locator("main a[href='/sign-in?next=/me/recovery']").click()
+    borrowed.page.locator("main a[href='/sign-in?next=/me/recovery']").first.click()
     use_code(borrowed, citizen.password, citizen.login, codes)
     borrowed.is_on("/me/recovery")
     borrowed.look("recovery")

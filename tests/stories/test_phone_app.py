@@ -107,6 +107,6 @@ def test_a_phones_camera_lets_the_computer_in(site: Site, desk: Desk) -> None:
 
     phone.go("/app/lock")
     phone.press("lock-confirm")
-    phone.sees("Tài khoản của bạn đã khóa")
+    phone.sees("Tài khoản của bạn đã bị khóa")
     computer.go("/me")
     computer.is_on("/sign-in")

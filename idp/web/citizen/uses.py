@@ -198,7 +198,14 @@ def _choices(record: Record, stated: dict[str, str]) -> list[dict[str, Any]]:
             translate(_BASIS),
             {code: one.title[language] for code, one in LEGAL_BASES.items()},
         ),
-        ("channel", translate(_CHANNEL), timeline.channels()),
+        (
+            "channel",
+            translate(_CHANNEL),
+            timeline.channels(
+                of_organisation=bool(record.of) and not record.is_person,
+                of_another=record.is_of_another,
+            ),
+        ),
         (
             "outcome",
             translate(_OUTCOME),

@@ -9,6 +9,13 @@ from idp.services import Services
 from tests.support.relying_party import new_key
 from tests.support.world import World
 
+
+@pytest.fixture
+def kind() -> str:
+    """What is judged here is judged before any database is asked, so one kind will do."""
+    return "sqlite"
+
+
 GOOD: dict[str, Any] = {
     "client_id": "new",
     "client_name": "Mới",

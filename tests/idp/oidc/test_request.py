@@ -8,6 +8,13 @@ import pytest
 from accounts.levels import ACR_VALUES
 from tests.support.world import Arrival, World
 
+
+@pytest.fixture
+def kind() -> str:
+    """What is judged here is judged before any database is asked, so one kind will do."""
+    return "sqlite"
+
+
 LEVEL_1, LEVEL_2, PHISHING_RESISTANT, _HARDWARE = ACR_VALUES
 
 
