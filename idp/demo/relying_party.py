@@ -38,10 +38,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.demo.browser_sessions import BrowserSession, BrowserSessions
-from idp.demo.signed_out_afar import LogoutTokenError, LogoutTokens
+from idp.demo.signed_out_afar import WITHDRAWN, LogoutTokenError, LogoutTokens
 from idp.demo.texts import LANGUAGES, TEXTS, Row, rows
 
 PROVIDER_TIMEOUT_SECONDS = 10
+_LONGEST_TOKEN = 16 * 1024
+_FROM_THE_PROVIDER = frozenset({"pages.signed_out_afar", "pages.events"})
 
 pages = Blueprint("pages", __name__)
 
@@ -203,10 +205,29 @@ class Provider:
         Raises:
             LogoutTokenError: The token is not one of the provider's for this party, or not new.
         """
+        return self._logout_tokens.read(token, *self._keys())
+
+    def follow_events(self, token: str) -> None:
+        """Do what an event asks for. This party keeps nothing beyond a visit, so when a consent was
+        withdrawn it can confirm at once that it has stopped.
+
+        Raises:
+            LogoutTokenError: The token is not one of the provider's for this party, or not new.
+        """
+        told = self._logout_tokens.read_event(token, *self._keys())
+        withdrawn = told.get(WITHDRAWN)
+        if isinstance(withdrawn, dict):
+            requests.post(
+                f"{self.registration.issuer}/agency/withdrawals/confirm",
+                data={"consent": str(withdrawn.get("consent", ""))},
+                auth=(self.registration.client_id, self.registration.client_secret),
+                timeout=PROVIDER_TIMEOUT_SECONDS,
+            )
+
+    def _keys(self) -> tuple[KeySet, list[str]]:
         promised = self._check_metadata()["id_token_signing_alg_values_supported"]
         # Asked for anew: a key that came since is known, and nobody is signed out often.
-        keys = KeySet.import_key_set(self._library.fetch_jwk_set(force=True))
-        return self._logout_tokens.read(token, keys, promised)
+        return KeySet.import_key_set(self._library.fetch_jwk_set(force=True)), promised
 
     def check_sign_out_answer(self) -> None:
         self._library.validate_logout_response()
@@ -325,6 +346,17 @@ def signed_out_afar() -> tuple[str, int]:
     return "", HTTPStatus.OK
 
 
+@pages.post("/events")
+def events() -> tuple[str, int]:
+    """Take a security event token from the provider (RFC 8935)."""
+    try:
+        _provider().follow_events(request.get_data(as_text=True)[:_LONGEST_TOKEN])
+    except LogoutTokenError as refusal:
+        current_app.logger.warning("event refused: %s", refusal)
+        return "", HTTPStatus.BAD_REQUEST
+    return "", HTTPStatus.ACCEPTED
+
+
 @pages.get("/healthz")
 def healthz() -> str:
     return "ok"
@@ -368,7 +400,7 @@ def _page_context() -> dict[str, Any]:
 
 def _check_form() -> None:
     """Refuse a form that another site made this browser post."""
-    if request.method != "POST" or request.endpoint == "pages.signed_out_afar":
+    if request.method != "POST" or request.endpoint in _FROM_THE_PROVIDER:
         return  # What the provider sends proves itself by its signature.
     given = request.form.get("form_token", "").encode()
     if not hmac.compare_digest(given, _browser_session().form_token.encode()):

@@ -73,6 +73,7 @@ class Party:
             "post_logout_redirect_uris": [f"{self.origin}/signed-out"],
             "backchannel_logout_uri": f"{self.origin}/signed-out-afar",
             "backchannel_logout_session_required": True,
+            "events_uri": f"{self.origin}/events",
             "token_endpoint_auth_method": "client_secret_basic",
             "client_secret": secret,
             "scope": f"{self.scope} {self.optional_scope}".strip(),

@@ -1,14 +1,17 @@
-"""What a relying party does with a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6)."""
+"""What a relying party does with what the provider sends it: logout tokens (OpenID Connect Back-Channel
+Logout 1.0 §2.6) and security event tokens (RFC 8417 §2).
+"""
 
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+WITHDRAWN = "urn:vn:eid:event:consent-withdrawn"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _LEEWAY_SECONDS = 30
 _LONGEST_LIFE_SECONDS = 600
@@ -38,25 +41,58 @@ class LogoutTokens:
             read = jwt.decode(token, keys, algorithms=algorithms)
         except (JoseError, ValueError) as error:
             raise LogoutTokenError("signature") from error
-        claims, now = read.claims, self._clock()
-        audience = claims.get("aud")
+        claims, now = dict(read.claims), self._clock()
         events = claims.get("events")
-        checks = {
-            "typ": read.header.get("typ") == "logout+jwt",
+        self._check(
+            claims,
+            now,
+            {
+                "typ": read.header.get("typ") == "logout+jwt",
+                "iat": _is_between(claims.get("iat"), now - _LONGEST_LIFE_SECONDS, now),
+                "exp": _is_between(claims.get("exp"), now, now + _LONGEST_LIFE_SECONDS),
+                "events": isinstance(events, dict) and events.get(EVENT) == {},
+                "who": bool(claims.get("sub") or claims.get("sid")),
+                # An ID token has one; so neither is ever taken for the other.
+                "nonce": "nonce" not in claims,
+            },
+        )
+        return claims
+
+    def read_event(self, token: str, keys: KeySet, algorithms: list[str]) -> dict[str, Any]:
+        """Return the events of a security event token, each with what it says.
+
+        It may come late, after days in which this party could not be reached.
+
+        Raises:
+            LogoutTokenError: it is none of this provider for this party, or was taken before.
+        """
+        try:
+            read = jwt.decode(token, keys, algorithms=algorithms)
+        except (JoseError, ValueError) as error:
+            raise LogoutTokenError("signature") from error
+        claims, now = dict(read.claims), self._clock()
+        events = claims.get("events")
+        self._check(
+            claims,
+            now,
+            {
+                "typ": read.header.get("typ") == "secevent+jwt",
+                "iat": _is_between(claims.get("iat"), 0, now),
+                "events": isinstance(events, dict) and bool(events),
+            },
+        )
+        return cast("dict[str, Any]", events)
+
+    def _check(self, claims: dict[str, Any], now: float, checks: dict[str, bool]) -> None:
+        every = {
+            **checks,
             "iss": claims.get("iss") == self._issuer,
-            "aud": audience in (self._client_id, [self._client_id]),
-            "iat": _is_between(claims.get("iat"), now - _LONGEST_LIFE_SECONDS, now),
-            "exp": _is_between(claims.get("exp"), now, now + _LONGEST_LIFE_SECONDS),
-            "events": isinstance(events, dict) and events.get(EVENT) == {},
-            "who": bool(claims.get("sub") or claims.get("sid")),
-            # An ID token has one; so neither is ever taken for the other.
-            "nonce": "nonce" not in claims,
+            "aud": claims.get("aud") in (self._client_id, [self._client_id]),
             "jti": self._is_new(str(claims.get("jti") or ""), now),
         }
-        failed = [name for name, holds in checks.items() if not holds]
+        failed = [name for name, holds in every.items() if not holds]
         if failed:
             raise LogoutTokenError(failed[0])
-        return dict(claims)
 
     def _is_new(self, jti: str, now: float) -> bool:
         with self._lock:

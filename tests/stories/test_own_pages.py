@@ -166,6 +166,25 @@ def test_she_signs_out_on_her_own_pages_or_stays(site: Site, visit: Visit) -> No
     visit.is_on("/sign-in")
 
 
+def test_after_a_withdrawal_she_sees_the_agency_confirm_that_it_has_stopped(
+    site: Site, visit: Visit
+) -> None:
+    visit.begin(site.portal)
+    visit.give_password(site.person("password"))
+    visit.decide()
+    visit.is_at(site.portal)
+    visit.go("/me/consents")
+    visit.page.locator("button[id^=withdraw-]").click()
+    visit.sees("Đã dừng tại đây")
+    # The provider tells the portal within seconds, and the portal answers by itself.
+    for _ in range(60):
+        visit.go("/me/consents")
+        if "chậm nhất" not in visit.page.locator("main").inner_text():
+            break
+        visit.page.wait_for_timeout(500)
+    visit.sees_not("chậm nhất", "chưa liên hệ được")
+
+
 @in_both_languages
 def test_everything_but_passkeys_works_without_javascript(
     site: Site, enter: Callable[..., Visit]
