@@ -72,11 +72,17 @@ class BrowserSessions(SessionInterface):
         session.form_token = secrets.token_urlsafe(32)
 
     def end_where(self, is_meant: Callable[[BrowserSession], bool]) -> int:
-        """Forget the sessions that are meant, in whichever browser they are; return how many."""
+        """Forget who is signed in where it is meant, in whichever browser; return in how many. Each is
+        told so when it comes next, and a page that it still shows leads there too.
+        """
         with self._lock:
-            ended = [id_ for id_, kept in self._sessions.items() if is_meant(kept)]
-            for id_ in ended:
-                del self._sessions[id_]
+            ended = [kept for kept in self._sessions.values() if is_meant(kept)]
+            for kept in ended:
+                language = kept.get("language")
+                kept.clear()
+                kept["notice"] = "ended"
+                if language:
+                    kept["language"] = language
         return len(ended)
 
     def _forget_old(self) -> None:

@@ -41,8 +41,8 @@ TEXTS: dict[str, dict[str, Any]] = {
         "date_format": "%d/%m/%Y",
         "notices": {
             "declined": "Bạn đã chọn không chia sẻ thông tin. Chưa có dữ liệu nào được gửi đi.",
-            "ended": "Bạn đã được đăng xuất vì quyền đọc dữ liệu đã được rút lại "
-            "hoặc hết hạn. Chúng tôi không còn đọc được dữ liệu của bạn.",
+            "ended": "Bạn đã được đăng xuất: quyền đọc dữ liệu đã được rút lại hoặc hết hạn, "
+            "hoặc bạn đã đăng xuất tại Sen ID. Chúng tôi không còn đọc được dữ liệu của bạn.",
             "read-again": "Đã đọc lại dữ liệu từ Sen ID.",
             "signed-out": "Bạn đã đăng xuất.",
             "refused": "Chưa đăng nhập được. Vui lòng thử lại từ đầu.",
@@ -170,8 +170,8 @@ TEXTS: dict[str, dict[str, Any]] = {
         "date_format": "%-d %B %Y",
         "notices": {
             "declined": "You chose not to share; nothing was sent.",
-            "ended": "You have been signed out because access to your data was withdrawn or has "
-            "expired. We can no longer read your data.",
+            "ended": "You have been signed out: access to your data was withdrawn or has expired, or "
+            "you signed out at Sen ID. We can no longer read your data.",
             "read-again": "Your data was read again from Sen ID.",
             "signed-out": "You are signed out.",
             "refused": "The sign-in did not work. Please try again from the beginning.",

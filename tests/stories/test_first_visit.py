@@ -44,7 +44,7 @@ PLAIN_WORDS = {
     "en": ("Read your data", "Signed you in", "E-mail address", "You agreed"),
 }
 DECLINED = {"vi": "Bạn đã chọn không chia sẻ", "en": "You chose not to share"}
-PORTAL_ENDED = {"vi": "đã được đăng xuất", "en": "signed out because access"}
+PORTAL_ENDED = {"vi": "đã được đăng xuất", "en": "have been signed out"}
 
 
 def test_a_citizen_activates_decides_sees_and_withdraws(site: Site, visit: Visit) -> None:
@@ -95,10 +95,8 @@ def test_a_citizen_activates_decides_sees_and_withdraws(site: Site, visit: Visit
     card.locator("button[id^=withdraw-]").click()
     expect(page.locator("button[id^=withdraw-]")).to_have_count(1)
 
-    page.goto(site.portal.origin)
-    visit.press("read-again")
-    expect(page.locator("#notice")).to_contain_text(PORTAL_ENDED[language])
-    expect(page.locator("#sign-in")).to_be_visible()
+    visit.learns_that_it_ended(site.portal)
+    visit.sees(PORTAL_ENDED[language])
     # The other consent is untouched.
     page.goto(site.bank.origin)
     visit.press("read-again")

@@ -204,9 +204,7 @@ def test_everything_but_passkeys_works_without_javascript(
         expect(page.locator("nav a[href='/me/uses']").first).to_be_visible()
     page.locator("button[id^=withdraw-]").click()
     expect(page.locator("button[id^=withdraw-]")).to_have_count(0)
-    page.goto(site.portal.origin)
-    visit.press("read-again")
-    assert visit.notice() == "ended"
+    visit.learns_that_it_ended(site.portal)
 
     visit.go("/me")
     page.locator("header a[href='/logout']").click()

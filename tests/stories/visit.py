@@ -226,6 +226,16 @@ class Visit:
             for row in rows
         }
 
+    def learns_that_it_ended(self, party: Party) -> None:
+        """See that the relying party knows no more of her: told by the provider meanwhile, or when it
+        reads again.
+        """
+        self.page.goto(party.origin)
+        if self.page.locator("#read-again").count():
+            self.press("read-again")
+        expect(self.page.locator("#notice")).to_have_attribute("data-notice", "ended")
+        expect(self.page.locator("#sign-in")).to_be_visible()
+
     def notice(self) -> str | None:
         """Return the code of the notice that a relying party shows."""
         return self.page.locator("#notice").get_attribute("data-notice")
