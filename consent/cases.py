@@ -122,6 +122,7 @@ class Case:
     acknowledge_by: datetime
     answer_by: datetime
     acknowledged_at: datetime | None
+    through_others: bool
     extended_at: datetime | None
     extension_reason: str
     answered_at: datetime | None
@@ -245,7 +246,7 @@ class Cases:
         """Take the one extension, before the answer is late and with a reason; False when it cannot be.
 
         ``through_others`` says that a processor or third party has to act, for which the law gives
-        more time from the beginning; this is no extension yet, but told and noted like one.
+        more time from the beginning. It can be said once, and the extension is left all the same.
         """
         found = self.find(reference)
         if found is None:
@@ -253,6 +254,12 @@ class Cases:
         row = deadline(found.right, found.opened_at)
         # An extension begins where the time ends.
         last_day = found.answer_by - _A_MOMENT
+        once: tuple[ColumnElement[bool], dict[str, Any]] = (
+            data_case.c.extended_at.is_(None),
+            {"extended_at": self._clock()},
+        )
+        if through_others:
+            once = (data_case.c.through_others.is_(False), {"through_others": True})
         until = (
             row.through_others.ends(found.opened_at)
             if through_others
@@ -262,11 +269,10 @@ class Cases:
             reference,
             client_id,
             _UNANSWERED,
-            data_case.c.extended_at.is_(None),
+            once[0],
             data_case.c.answer_by > self._clock(),
             answer_by=max(until, found.answer_by),
-            extended_at=self._clock(),
-            through_others=through_others,
+            **once[1],
             extension_reason=self._sealed("case-extension", found.id, reason),
         )
 
@@ -377,6 +383,7 @@ class Cases:
             acknowledge_by=row.acknowledge_by,
             answer_by=row.answer_by,
             acknowledged_at=row.acknowledged_at,
+            through_others=row.through_others,
             extended_at=row.extended_at,
             extension_reason=self._opened("case-extension", row.id, row.extension_reason),
             answered_at=row.answered_at,

@@ -17,6 +17,8 @@ from consent.data_use import Channel, Outcome, UseEntry, data_use, entry_of, sub
 
 LOOKS_BACK = 20_000
 """So many of the latest uses are looked at for what is said of a whole record."""
+LOOKS_BACK_SHORTLY = 2_000
+"""So many for what is said beside something else."""
 Month = tuple[int, int]
 """Year and month."""
 
@@ -113,10 +115,10 @@ class History:
         ).first()
         return None if row is None else entry_of(row)
 
-    def agencies(self) -> list[Agency]:
-        """Return the agencies of the latest uses, who used data last first."""
+    def agencies(self, latest: int = LOOKS_BACK) -> list[Agency]:
+        """Return the agencies of so many latest uses, who used data last first."""
         found: dict[str, Agency] = {}
-        for row in self._latest():
+        for row in self._latest(latest):
             one = found.setdefault(row.client_id, Agency(row.client_id, row.at, row.at))
             one.first = row.at
             if row.outcome == Outcome.REFUSED.value:
@@ -132,7 +134,7 @@ class History:
         """Count released uses of personal data since a moment, by month of the time zone."""
         told = Months()
         looked_at = 0
-        for row in self._latest():
+        for row in self._latest(LOOKS_BACK):
             looked_at += 1
             if row.at < since:
                 return told
@@ -149,7 +151,7 @@ class History:
         told.is_whole = looked_at < LOOKS_BACK
         return told
 
-    def _latest(self) -> Iterator[Any]:
+    def _latest(self, most: int) -> Iterator[Any]:
         columns = data_use.c
         length = select(subject_chain.c.length).where(
             subject_chain.c.subject_id == self._subject_id
@@ -164,7 +166,7 @@ class History:
             )
             .where(
                 columns.subject_id == self._subject_id,
-                columns.position > length.scalar_subquery() - LOOKS_BACK,
+                columns.position > length.scalar_subquery() - most,
             )
             .order_by(columns.position.desc())
         )

@@ -5,9 +5,12 @@ It names attributes and never their values, and the person only by the identifie
 party knows her by.
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+import orjson
 
 from consent.decisions import Consent, ConsentState
 from consent.purposes import LEGAL_BASES, PURPOSES, Words
@@ -40,8 +43,9 @@ def receipt(
     labels: Mapping[str, Words],
     sensitive: frozenset[str],
     now: datetime,
-) -> dict[str, Any]:
-    """Return the receipt of a consent as it stands ``now``.
+) -> bytes:
+    """Return the receipt of a consent as it stands ``now``, as the JSON that is signed. As long as
+    nothing becomes of the consent it is the same, byte for byte, so its fingerprint says which it is.
 
     ``controller`` are the relying party's names by language (the empty key is the plain one),
     ``labels`` the plain names of the attributes, ``sub`` the person as the relying party knows her.
@@ -56,14 +60,19 @@ def receipt(
         "dct:title": _in_languages(controller),
         **({"schema:privacyPolicy": policy_uri} if policy_uri else {}),
     }
+    events = _events(consent, now)
+    latest = events[-1]["dpv:isIndicatedAtTime"]
     provider = {"@id": issuer, "@type": "dpv:DataProcessor", "dct:title": "Sen ID"}
-    return {
+    document = {
+        "iss": issuer,
+        "jti": consent.id,
+        "iat": int(datetime.fromisoformat(latest).timestamp()),
         "@context": _CONTEXT,
         "@id": f"{issuer}/receipts/{consent.id}",
         "@type": "dpv:ConsentReceipt",
         "dct:identifier": consent.id,
         "dct:conformsTo": PROFILE,
-        "dct:created": _moment(now),
+        "dct:created": latest,
         "dct:publisher": provider,
         "schema:recipient": "dpv:DataSubject",
         "dpv:hasRecordOfActivity": {
@@ -109,11 +118,19 @@ def receipt(
                 "dct:identifier": f"urn:sha256:{consent.notice_hash.hex()}",
                 "dct:language": consent.language,
             },
-            "dpv:hasConsentStatus": _events(consent, now),
+            "dpv:hasConsentStatus": events,
             **({"dct:replaces": consent.replaces} if consent.replaces else {}),
             "schema:declined": sorted(consent.declined),
         },
     }
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def address(issuer: str, consent_id: str, receipt: bytes) -> str:
+    """Return what stands as a code on a printed receipt: a page that tells how to compare, and the
+    fingerprint of what the signed receipt holds.
+    """
+    return f"{issuer}/receipts/{consent_id}#sha256={hashlib.sha256(receipt).hexdigest()}"
 
 
 def _events(consent: Consent, now: datetime) -> list[dict[str, Any]]:

@@ -180,10 +180,14 @@ class KeyRing:
 
     def sign(self, claims: dict[str, Any], algorithm: str, *, typ: str = "JWT") -> str:
         """Return the claims as a compact JWS signed with the algorithm's active key."""
+        return self.sign_bytes(orjson.dumps(claims), algorithm, typ=typ)
+
+    def sign_bytes(self, payload: bytes, algorithm: str, *, typ: str) -> str:
+        """Return the payload, as it is, as a compact JWS signed with the algorithm's active key."""
         key = next(
             k for k in self._current() if k.algorithm == algorithm and k.state is KeyState.ACTIVE
         )
-        signed = _header(key.kid, algorithm, typ) + b"." + _spelled(orjson.dumps(claims))
+        signed = _header(key.kid, algorithm, typ) + b"." + _spelled(payload)
         signature = _SIGNERS[algorithm].sign(signed, key.private)
         return (signed + b"." + _spelled(signature)).decode()
 

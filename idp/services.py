@@ -541,7 +541,7 @@ class Services:
             tokens=i.tokens,
             disclosure=self.disclosure,
             machines=Machines(
-                i.clock, self.mandates, i.relying_parties, i.registers, self.disclosure
+                self.db, i.clock, self.mandates, i.relying_parties, i.registers, self.disclosure
             ),
             client_authentication=ClientAuthentication(
                 db=self.db,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from accounts.attributes import Source
 from accounts.mandates import Mandate, Mandates, MandateState, MandateType
 from accounts.schema import Clock
@@ -38,6 +40,7 @@ class ConfirmationDueError(Exception):
 class Machines:
     """Judges for whom a key may act, and tells the services at which it does."""
 
+    db: Connection
     clock: Clock
     mandates: Mandates
     relying_parties: RelyingParties
@@ -56,7 +59,7 @@ class Machines:
         if found is None or (found.client_id, found.key_thumbprint) != (holder.client_id, key):
             audit.security_event("mandate.machine_refused", party=holder.client_id)
             raise ProtocolError("invalid_grant", "no mandate in force names this key")
-        service = self.relying_parties.find(audience)
+        service = self.relying_parties.find(audience, self.db)
         if service is None or not service.representation_aware:
             raise ProtocolError("invalid_target", "the audience is no service that knows mandates")
         if not found.terms.permits(service.purpose):
@@ -73,8 +76,8 @@ class Machines:
         found = self._in_force(token.mandate_id)
         if found is None or self.clock() >= token.expires_at:
             return None
-        holder = self.relying_parties.find(found.client_id or "")
-        service = self.relying_parties.find(token.audience)
+        holder = self.relying_parties.find(found.client_id or "", self.db)
+        service = self.relying_parties.find(token.audience, self.db)
         if holder is None or service is None or not found.terms.permits(service.purpose):
             return None
         if not is_registered(holder.jwks, found.key_thumbprint or ""):

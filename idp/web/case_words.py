@@ -55,6 +55,7 @@ def told(found: Case) -> dict[str, Any]:
         "acknowledge_by": last_day(found.acknowledge_by),
         "acknowledged_at": found.acknowledged_at,
         "answer_by": last_day(found.answer_by),
+        "through_others": found.through_others,
         "extended_at": found.extended_at,
         "extension_reason": found.extension_reason,
         "answered_at": found.answered_at,

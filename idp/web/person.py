@@ -6,7 +6,7 @@ from typing import Any
 
 import flask
 
-from accounts.account import Account
+from accounts.account import HOLDER, Account, LockReason
 from accounts.attributes import best_value
 from accounts.errors import PasskeyRefusedError
 from accounts.notices import NoticeKind
@@ -74,6 +74,16 @@ def is_fresh(session: BrowserSession) -> bool:
     installation = context.installation()
     age = installation.clock() - session.authenticated_at
     return timedelta(0) <= age <= installation.settings.lifetimes.fresh_authentication
+
+
+def lock_own_account(session: BrowserSession) -> None:
+    """Lock the holder's own account (Decree 69/2024 Art. 15): every sign-in and grant ends, this
+    browser's too, and she is told.
+    """
+    services = context.services()
+    services.standing.lock(session.account_id, LockReason.HOLDER_REQUEST, HOLDER)
+    tell(session, NoticeKind.LOCKED, {})
+    context.signed_out()
 
 
 def tell_of_sign_in(session: BrowserSession, what: str) -> None:

@@ -119,10 +119,10 @@ def write_receipt(
         _text(escape(code), "soft"),
         _text(translate(_COMPARE), "soft"),
     ]
-    _build(file, translate(_RECEIPT), story)
+    _build(file, translate(_RECEIPT), story, subject=code)
 
 
-def _build(file: IO[bytes], title: str, story: list[Any]) -> None:
+def _build(file: IO[bytes], title: str, story: list[Any], *, subject: str = "") -> None:
     document = SimpleDocTemplate(
         file,
         pagesize=A4,
@@ -131,6 +131,7 @@ def _build(file: IO[bytes], title: str, story: list[Any]) -> None:
         topMargin=22 * mm,
         bottomMargin=20 * mm,
         title=title,
+        subject=subject,
         author=BRAND,
         lang=flask.g.language,
     )

@@ -8,6 +8,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import KeySet
 
+from consent import receipts
 from tests.support.browser import Browser
 from tests.support.stores import KINDS
 from tests.support.world import World
@@ -29,14 +30,19 @@ def consent_id(world: World) -> str:
         return services.consents.of_subject(world.subject_in(services, "lan"))[0].id
 
 
-def receipt(world: World, browser: Browser) -> dict[str, Any]:
+def payload(world: World, browser: Browser) -> bytes:
+    """Return what the signed receipt holds."""
     page = browser.open(f"/me/consents/{consent_id(world)}/receipt.jws")
     assert page.headers["Content-Type"] == "application/jose"
     keys = KeySet.import_key_set(world.client().get("/jwks").json())
     signed = jws.deserialize_compact(page.html.encode(), keys, algorithms=["ES256"])
     assert signed.headers()["typ"] == "consent-receipt+jwt"
 
-    document: dict[str, Any] = json.loads(signed.payload)
+    return bytes(signed.payload)
+
+
+def receipt(world: World, browser: Browser) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(payload(world, browser))
     return document
 
 
@@ -84,9 +90,23 @@ def test_a_withdrawn_one_says_so_and_an_expired_one_too(world: World) -> None:
 
 def test_the_sheet_carries_the_fingerprint_of_the_signed_one(world: World) -> None:
     browser = world.arrive("portal", "openid name").browser
-    page = browser.open(f"/me/consents/{consent_id(world)}/receipt.pdf")
-    assert page.headers["Content-Type"] == "application/pdf"
-    assert page.headers["Content-Disposition"].endswith('.pdf"')
+    payloads = {payload(world, browser)}
+    world.tick(minutes=3)
+    payloads.add(payload(world, browser))
+    # The same as long as nothing becomes of the consent, or the fingerprint would say nothing.
+    (one,) = payloads
+    with world.transaction() as services:
+        found = services.consents.of_subject(world.subject_in(services, "lan"))[0].id
+    code = receipts.address(world.issuer, found, one)
+    assert code.endswith(hashlib.sha256(one).hexdigest())
+    sheet = browser.client.get(f"/me/consents/{found}/receipt.pdf")
+    assert sheet.headers["Content-Type"] == "application/pdf"
+    # It is drawn and printed; a program reads it as the document's subject.
+    assert code.encode() in sheet.content
+    # Whoever scans it is told how to compare, and the same whether there is such a consent or not.
+    pages = [world.browser().open(f"/receipts/{n}") for n in (found, "0" * 32)]
+    assert [page.status for page in pages] == [200, 200]
+    assert pages[0].text.replace(found, "") == pages[1].text.replace("0" * 32, "")
 
 
 def test_another_persons_receipt_is_not_there(world: World) -> None:

@@ -23,6 +23,7 @@ def test_public_pages_are_accessible(site: Site, visit: Visit) -> None:
         ("lock", "/lock"),
         ("locked", "/locked"),
         ("unlock", "/unlock"),
+        ("receipt", "/receipts/0199aabbccddeeff0011223344556677"),
         ("error-not-found", "/nowhere"),
         ("error-gone", "/sign-in?interaction=nobody-knows"),
         ("error-invalid", "/authorize?client_id=nobody"),

@@ -22,6 +22,8 @@ class BackChannel:
     place: str = ""
     status: int = 200
     sent: list[str] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
+    """Security event tokens, as they came."""
 
     def checked(self, client_id: str) -> list[dict[str, Any]]:
         """Return the claims of every token sent, checked as Back-Channel Logout 1.0 §2.6 demands."""
@@ -43,15 +45,21 @@ class BackChannel:
 
 
 @contextmanager
-def listening(world: World, *parties: str) -> Iterator[BackChannel]:
-    """Have the relying parties registered with an address that is really there."""
+def listening(world: World, *parties: str, what: str = "logout") -> Iterator[BackChannel]:
+    """Have the relying parties registered with an address that is really there, for logout tokens or
+    for events.
+    """
     channel = BackChannel(world)
 
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            channel.sent += form["logout_token"]
-            world.secrets.extend(form["logout_token"])
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers["Content-Type"] == "application/secevent+jwt":
+                channel.events.append(body)
+            else:
+                form = parse_qs(body.decode())
+                channel.sent += form["logout_token"]
+                world.secrets.extend(form["logout_token"])
             self.send_response(channel.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -63,15 +71,15 @@ def listening(world: World, *parties: str) -> Iterator[BackChannel]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     channel.place = f"127.0.0.1:{server.server_address[1]}"
     world.installation.outbound = Outbound(frozenset({channel.place}), plain_on_loopback=True)
+    members: dict[str, Any] = {"events_uri": f"http://{channel.place}/events"}
+    if what == "logout":
+        members = {
+            "backchannel_logout_uri": f"http://{channel.place}/logged-out",
+            "backchannel_logout_session_required": True,
+        }
     with world.transaction() as services:
         for client_id in parties:
-            services.registrations.register(
-                {
-                    **world.cast.relying_parties[client_id],
-                    "backchannel_logout_uri": f"http://{channel.place}/logged-out",
-                    "backchannel_logout_session_required": True,
-                }
-            )
+            services.registrations.register({**world.cast.relying_parties[client_id], **members})
     try:
         yield channel
     finally:

@@ -1,7 +1,6 @@
 """Consents: what the person agreed to, and taking it back with one press."""
 
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from io import BytesIO
 from typing import Any
 
@@ -109,10 +108,9 @@ def receipt(consent_id: str, kind: str) -> flask.Response:
         sensitive=SENSITIVE,
         now=now,
     )
-    issued = {"iss": issuer, "jti": found.id, "iat": int(now.timestamp()), **document}
-    signed = installation.keys.sign(issued, "ES256", typ=receipts.TYPE)
     name = f"sen-id-{found.id[-8:]}.{kind}"
     if kind == "jws":
+        signed = installation.keys.sign_bytes(document, "ES256", typ=receipts.TYPE)
         return _file(signed.encode(), "application/jose", name)
     told = _told(found, _state(found), session.subject_id)
     facts = [
@@ -124,9 +122,17 @@ def receipt(consent_id: str, kind: str) -> flask.Response:
         (translate(_NOTICE), found.notice_hash.hex()),
     ]
     sheet = BytesIO()
-    code = f"{issuer}/receipts/{found.id}#sha256={sha256(signed.encode()).hexdigest()}"
+    code = receipts.address(issuer, found.id, document)
     printed.write_receipt(sheet, facts, told["attributes"], code)
     return _file(sheet.getvalue(), "application/pdf", name)
+
+
+@blueprint.get("/receipts/<consent_id>")
+def compare(consent_id: str) -> str:
+    """Tell whoever scanned a printed receipt how to compare it; the same for any number, so that
+    nobody learns whether there is such a consent.
+    """
+    return flask.render_template("citizen/receipt.html", number=consent_id[:32])
 
 
 def _tell(event: str, found: Consent, **more: object) -> None:

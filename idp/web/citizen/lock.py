@@ -2,8 +2,6 @@
 
 import flask
 
-from accounts.account import HOLDER, LockReason
-from accounts.notices import NoticeKind
 from idp.web import context, journey, person
 
 blueprint = flask.Blueprint("own_lock", __name__)
@@ -24,8 +22,5 @@ def ask() -> str:
 def lock() -> flask.Response:
     """Lock: every sign-in and every grant ends, this browser's too."""
     session = person.required()
-    services = context.services()
-    services.standing.lock(session.account_id, LockReason.HOLDER_REQUEST, HOLDER)
-    services.contact_book.tell(session.subject_id, NoticeKind.LOCKED, {})
-    context.signed_out()
+    person.lock_own_account(session)
     return journey.see_other("/locked")

@@ -9,7 +9,7 @@ import flask
 
 from accounts.attributes import DICTIONARY
 from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
-from consent.history import LOOKS_BACK, Agency, Month, Wanted
+from consent.history import LOOKS_BACK, LOOKS_BACK_SHORTLY, Agency, Month, Wanted
 from consent.purposes import LEGAL_BASES, PURPOSES
 from idp.web import confirmation, context, drawing, person, records, timeline
 from idp.web.language import N_, TIME_ZONE, translate
@@ -178,7 +178,7 @@ def _midnight(day: str, days: int = 0) -> datetime:
 def _choices(record: Record, stated: dict[str, str]) -> list[dict[str, Any]]:
     """Return the lists of the form that narrows: what occurs in this record, by plain names."""
     language = flask.g.language
-    found = record.history.agencies()
+    found = record.history.agencies(LOOKS_BACK_SHORTLY)
     agencies = {one.client_id: timeline.agency(one.client_id) for one in found}
     claims = {claim for one in found for claim in one.attributes}
     lists: list[tuple[str, str, dict[str, str]]] = [

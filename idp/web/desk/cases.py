@@ -2,6 +2,7 @@
 
 import flask
 
+from accounts.account import AccountKind
 from consent.cases import Case, Finding
 from consent.data_use import PROVIDER
 from idp.applying.rules import OwnCaseError
@@ -67,7 +68,9 @@ def _found(case_id: str) -> Case:
 def _page(case_id: str, error: str | None = None) -> flask.Response:
     at, found = desk(), _found(case_id)
     # It names nobody; that there is a request, and what it says, is hers all the same.
-    at.look(found.subject_id, _SHOWN, "own-question", organisation=False)
+    account = context.services().accounts.find_of_subject(found.subject_id)
+    is_organisation = account is not None and account.kind is AccountKind.ORGANISATION
+    at.look(found.subject_id, _SHOWN, "own-question", organisation=is_organisation)
     body = flask.render_template(
         "desk/case.html",
         section="desk",

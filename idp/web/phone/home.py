@@ -2,8 +2,6 @@
 
 import flask
 
-from accounts.account import HOLDER, LockReason
-from accounts.notices import NoticeKind
 from idp.login.qr import QrSignIn, QrState
 from idp.services import BRAND
 from idp.web import context, headers, person
@@ -111,10 +109,7 @@ def ask_lock() -> str:
 def lock() -> str:
     """Lock the holder's own account (Decree 69/2024 Art. 15): every session and token ends."""
     session = person.required()
-    services = context.services()
-    services.standing.lock(session.account_id, LockReason.HOLDER_REQUEST, HOLDER)
-    services.contact_book.tell(session.subject_id, NoticeKind.LOCKED, {})
-    context.signed_out()
+    person.lock_own_account(session)
     headers.allow_app()
     return flask.render_template("phone/lock.html", is_locked=True)
 

@@ -1,19 +1,18 @@
 """Agencies are told of withdrawals, by a signed event or when they ask, and confirm that they stopped."""
 
 import json
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from joserfc import jws
 from joserfc.jwk import KeySet
 
 from idp import dispatch
+from tests.support.back_channel import BackChannel, listening
 from tests.support.browser import Browser
 from tests.support.relying_party import Answer
 from tests.support.stores import KINDS
 from tests.support.world import Arrival, World
-
-URI = "https://portal.example/events"
 
 
 @pytest.fixture(params=KINDS[:1])
@@ -22,11 +21,14 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def arrival(world: World) -> Arrival:
-    document = {**world.cast.relying_parties["portal"], "events_uri": URI}
-    with world.transaction() as services:
-        services.registrations.register(document)
-    world.installation.relying_parties.forget()
+def channel(world: World) -> Iterator[BackChannel]:
+    with listening(world, "portal", what="events") as made:
+        world.installation.relying_parties.forget()
+        yield made
+
+
+@pytest.fixture
+def arrival(world: World, channel: BackChannel) -> Arrival:
     return world.arrive("portal", "openid name birth")
 
 
@@ -44,41 +46,24 @@ def ask(world: World, what: str = "", party: str = "portal", **form: str) -> Ans
     return world.party(party).ask(f"/agency/withdrawals{what}", form)
 
 
-class Post:
-    """What the outside world was sent, and how it answers."""
-
-    def __init__(self, status: int = 202) -> None:
-        self.status = status
-        self.sent: list[tuple[str, dict[str, str], bytes]] = []
-
-    def exchange(self, method: str, url: str, *, headers: dict[str, str], body: bytes) -> Any:
-        assert method == "POST"
-        self.sent.append((url, headers, body))
-
-        class Reply:
-            status = self.status
-
-        return Reply()
-
-
-def test_a_withdrawal_is_told_by_a_signed_event(world: World, arrival: Arrival) -> None:
+def test_a_withdrawal_is_told_by_a_signed_event(
+    world: World, arrival: Arrival, channel: BackChannel
+) -> None:
     sub = arrival.tokens().claims["sub"]
     consent = consent_id(world)
     withdraw(arrival.browser, consent)
     text = arrival.browser.open("/me/consents").text
     assert "Stopped here" in text
     assert "not reached yet" in text
-    world.installation.outbound = post = Post(500)  # type: ignore[assignment]
+    channel.status = 500
     assert dispatch.dispatch(world.installation)["postponed"] == 1
     assert "not reached yet" in arrival.browser.open("/me/consents").text
     world.tick(seconds=11)
-    post.status = 202
+    channel.status = 202
     assert dispatch.dispatch(world.installation)["delivered"] == 1
     assert "not reached yet" not in arrival.browser.open("/me/consents").text
-    url, headers, body = post.sent[-1]
-    assert (url, headers["Content-Type"]) == (URI, "application/secevent+jwt")
     keys = KeySet.import_key_set(world.client().get("/jwks").json())
-    signed = jws.deserialize_compact(body, keys, algorithms=["ES256"])
+    signed = jws.deserialize_compact(channel.events[-1], keys, algorithms=["ES256"])
     claims = json.loads(signed.payload)
     # RFC 8417 §2.2, §4: typed, and nothing that makes it another kind of token.
     assert signed.headers()["typ"] == "secevent+jwt"
@@ -87,20 +72,21 @@ def test_a_withdrawal_is_told_by_a_signed_event(world: World, arrival: Arrival) 
     assert claims["sub_id"] == {"format": "iss_sub", "iss": world.issuer, "sub": sub}
     assert claims["events"] == {"urn:vn:eid:event:consent-withdrawn": {"consent": consent}}
     # The same token at every attempt.
-    first = json.loads(jws.deserialize_compact(post.sent[0][2], keys, algorithms=["ES256"]).payload)
+    first = json.loads(
+        jws.deserialize_compact(channel.events[0], keys, algorithms=["ES256"]).payload
+    )
     assert first["jti"] == claims["jti"]
 
 
-def test_sharing_less_is_told_too(world: World, arrival: Arrival) -> None:
+def test_sharing_less_is_told_too(world: World, arrival: Arrival, channel: BackChannel) -> None:
     world.tick()
     page = arrival.browser.open("/me/consents")
     form = page.form(f"/me/consents/{consent_id(world)}/narrow")
     arrival.browser.submit(form, keep=["name"], lasts="30")
-    world.installation.outbound = post = Post()  # type: ignore[assignment]
     dispatch.dispatch(world.installation)
     keys = KeySet.import_key_set(world.client().get("/jwks").json())
     claims = json.loads(
-        jws.deserialize_compact(post.sent[0][2], keys, algorithms=["ES256"]).payload
+        jws.deserialize_compact(channel.events[0], keys, algorithms=["ES256"]).payload
     )
     told = claims["events"]["urn:vn:eid:event:consent-narrowed"]
     assert told["attributes"] == ["name"]

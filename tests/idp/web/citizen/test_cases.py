@@ -179,6 +179,17 @@ def test_one_extension_with_a_reason_before_it_is_late(world: World, reader: Bro
     assert told["answer_by"] > before
     assert agency(world, "/extend", case=reference, reason="Một lần nữa.").status == 409
     assert "Hồ sơ phức tạp." in case_page(world, reader)
+    # Where others have to act as well the law gives more from the beginning, and the extension is left.
+    world.tick()
+    other = ask(world, reader, "complain", WORDS)
+    first = agency(world).body["cases"]
+    began = next(one["answer_by"] for one in first if one["case"] == other)
+    others = {"case": other, "reason": "Bên xử lý dữ liệu phải ngừng.", "through_others": "true"}
+    longer = agency(world, "/extend", **others).body["answer_by"]
+    assert agency(world, "/extend", **others).status == 409
+    assert "Others have to act as well" in case_page(world, reader)
+    longest = agency(world, "/extend", case=other, reason="Hồ sơ phức tạp.").body["answer_by"]
+    assert began < longer < longest
     late = ask(world, reader)
     world.tick(days=40)
     assert agency(world, "/extend", case=late, reason="Quá muộn rồi.").status == 409
