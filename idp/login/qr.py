@@ -535,11 +535,13 @@ def _declined(browser: bytes, address: str) -> tuple[tuple[limits.Limit, str], .
 
 def is_same_network(one: str, other: str) -> bool:
     """True when both addresses are the same, or for IPv6 in the same /64, as one household's are."""
-    return network_of(one) == network_of(other) != ""
+    return _household(one) == _household(other) != ""
 
 
-def network_of(address: str) -> str:
-    """Return the address, or the /64 of an IPv6 one; nothing if it is none."""
+def _household(address: str) -> str:
+    """Return what the devices of one household share: the address, or the /64 of an IPv6 one; nothing
+    if it is none.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
