@@ -6,6 +6,7 @@ Random order and parallel workers are fine: each test has a database of its own.
 import copy
 import faulthandler
 import io
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,8 @@ def log() -> Iterator[io.StringIO]:
             audit.redact,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
+        # Said, because a command that ran before may have left the level of its own.
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=written),
         cache_logger_on_first_use=False,
     )
