@@ -5,9 +5,10 @@ key, because the evidence outlives a registration.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -83,6 +84,7 @@ consent = Table(
     Column("valid_until", UTCDateTime, nullable=False),
     Column("ended_at", UTCDateTime),
     Column("replaces", String(32)),
+    Column("terms", JSON(none_as_null=True)),
 )
 Index("ix_consent_subject_id_client_id", consent.c.subject_id, consent.c.client_id)
 Index(
@@ -116,6 +118,25 @@ _active = Statement(
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What a relying party binds itself to, beyond purpose and attributes, where it says so.
+
+    ``lasts_days`` bounds the consent itself, ``retention_days`` how long what was read is kept;
+    ``recipients`` are client ids that it goes on to, ``case_reference`` the number of the case.
+    """
+
+    lasts_days: int | None = None
+    retention_days: int | None = None
+    recipients: tuple[str, ...] = ()
+    case_reference: str | None = None
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Terms":
+        """Return the terms from plain values, as ``dataclasses.asdict`` makes them."""
+        return cls(**{**values, "recipients": tuple(values["recipients"])})
+
+
+@dataclass(frozen=True)
 class Asked:
     """What a relying party asks of a person, for one purpose.
 
@@ -130,11 +151,14 @@ class Asked:
     optional: tuple[str, ...] = ()
     offline: bool = False
     acting_for: str | None = None
+    terms: Terms | None = None
 
     @property
     def fingerprint(self) -> bytes:
-        """Tells one set of attributes from another."""
+        """Tells one set of attributes and terms from another."""
         parts = [*sorted({*self.required, *self.optional}), "+offline" if self.offline else ""]
+        if self.terms is not None:
+            parts.append(json.dumps(asdict(self.terms), sort_keys=True))
         return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
@@ -159,6 +183,7 @@ class Consent:
     valid_until: datetime
     ended_at: datetime | None
     replaces: str | None
+    terms: Terms | None = None
 
     def is_in_force(self, now: datetime) -> bool:
         """True while it permits anything."""
@@ -173,6 +198,7 @@ class Consent:
             and self.attributes.issuperset(asked.required)
             and decided.issuperset(asked.optional)
             and (self.offline or not asked.offline)
+            and self.terms == asked.terms
         )
 
 
@@ -241,8 +267,9 @@ class Consents:
                 authentication_level=authentication_level,
                 state=ConsentState.ACTIVE.value,
                 given_at=now,
-                valid_until=now + purpose.lasts,
+                valid_until=now + lasts(asked),
                 replaces=replaced,
+                terms=asdict(asked.terms) if asked.terms is not None else None,
             )
         )
         return self.consent(consent_id)
@@ -389,6 +416,14 @@ def _is_party(subject_id: str) -> ColumnElement[bool]:
     return (consent.c.subject_id == subject_id) | given_for_her
 
 
+def lasts(asked: Asked) -> timedelta:
+    """Return how long a consent to this would stand: as its purpose says, or shorter by its terms."""
+    longest = purpose_of(asked.purpose).lasts
+    if asked.terms is None or asked.terms.lasts_days is None:
+        return longest
+    return min(longest, timedelta(days=asked.terms.lasts_days))
+
+
 def notice_hash(text: str) -> bytes:
     """Return the hash under which a notice is kept."""
     return hashlib.sha256(text.encode()).digest()
@@ -413,4 +448,5 @@ def _consent(row: Any) -> Consent:
         valid_until=row.valid_until,
         ended_at=row.ended_at,
         replaces=row.replaces,
+        terms=Terms.from_dict(row.terms) if row.terms is not None else None,
     )

@@ -53,8 +53,9 @@ def receipt(
     purpose = PURPOSES[consent.purpose]
     basis = LEGAL_BASES[consent.legal_basis]
     home = f"{issuer}/me/consents"
+    controller_id = f"{issuer}/relying-parties/{consent.client_id}"
     party = {
-        "@id": f"{issuer}/relying-parties/{consent.client_id}",
+        "@id": controller_id,
         "@type": "dpv:DataController",
         "dct:identifier": consent.client_id,
         "dct:title": _in_languages(controller),
@@ -63,6 +64,30 @@ def receipt(
     events = _events(consent, now)
     latest = events[-1]["dpv:isIndicatedAtTime"]
     provider = {"@id": issuer, "@type": "dpv:DataProcessor", "dct:title": "Sen ID"}
+    process: dict[str, Any] = {
+        "@type": "dpv:Process",
+        "dpv:hasPurpose": {
+            "@type": "dpv:Purpose",
+            "dct:identifier": consent.purpose,
+            "dct:hasVersion": consent.purpose_version,
+            "dct:title": _in_languages(purpose.title),
+        },
+        "dpv:hasPersonalData": [
+            _attribute(name, labels, sensitive) for name in sorted(consent.attributes)
+        ],
+        "dpv:hasRecipient": _recipients(consent, issuer, controller_id),
+        "dpv:hasDuration": {
+            "@type": "dpv:UntilTimeDuration",
+            "schema:endTime": _moment(consent.valid_until),
+        },
+        "dpv:hasStorageCondition": [
+            {"@type": "dpv:StorageLocation", "dpv:hasLocation": "loc:VN"},
+            _storage_duration(consent),
+        ],
+        "schema:accessWhileAway": consent.offline,
+    }
+    if consent.terms is not None and consent.terms.case_reference is not None:
+        process["schema:identifier"] = consent.terms.case_reference
     document = {
         "iss": issuer,
         "jti": consent.id,
@@ -86,31 +111,7 @@ def receipt(
             "dpv:hasJurisdiction": "loc:VN",
             "dpv:hasApplicableLaw": _in_languages(basis.law),
             "dpv:hasLegalBasis": "dpv:ExplicitlyExpressedConsent",
-            "dpv:hasProcess": {
-                "@type": "dpv:Process",
-                "dpv:hasPurpose": {
-                    "@type": "dpv:Purpose",
-                    "dct:identifier": consent.purpose,
-                    "dct:hasVersion": consent.purpose_version,
-                    "dct:title": _in_languages(purpose.title),
-                },
-                "dpv:hasPersonalData": [
-                    _attribute(name, labels, sensitive) for name in sorted(consent.attributes)
-                ],
-                "dpv:hasRecipient": party["@id"],
-                "dpv:hasDuration": {
-                    "@type": "dpv:UntilTimeDuration",
-                    "schema:endTime": _moment(consent.valid_until),
-                },
-                "dpv:hasStorageCondition": [
-                    {"@type": "dpv:StorageLocation", "dpv:hasLocation": "loc:VN"},
-                    {
-                        "@type": "dpv:StorageDuration",
-                        "dct:description": "As the controller's own policy and the law say",
-                    },
-                ],
-                "schema:accessWhileAway": consent.offline,
-            },
+            "dpv:hasProcess": process,
             "dpv:hasConsentControl": {"@type": "dpv:WithdrawConsent", "dpv:isExercisedAt": home},
             "dpv:hasRight": {"@type": "dpv:DataSubjectRight", "dpv:isExercisedAt": f"{issuer}/me"},
             "dpv:hasNotice": {
@@ -131,6 +132,19 @@ def address(issuer: str, consent_id: str, receipt: bytes) -> str:
     fingerprint of what the signed receipt holds.
     """
     return f"{issuer}/receipts/{consent_id}#sha256={hashlib.sha256(receipt).hexdigest()}"
+
+
+def _recipients(consent: Consent, issuer: str, controller: str) -> str | list[str]:
+    if consent.terms is None or not consent.terms.recipients:
+        return controller
+    return [controller, *(f"{issuer}/relying-parties/{one}" for one in consent.terms.recipients)]
+
+
+def _storage_duration(consent: Consent) -> dict[str, str]:
+    kind = {"@type": "dpv:StorageDuration"}
+    if consent.terms is None or consent.terms.retention_days is None:
+        return {**kind, "dct:description": "As the controller's own policy and the law say"}
+    return {**kind, "schema:duration": f"P{consent.terms.retention_days}D"}
 
 
 def _events(consent: Consent, now: datetime) -> list[dict[str, Any]]:

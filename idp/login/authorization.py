@@ -9,7 +9,7 @@ from accounts.mandates import Mandate, Mandates, MandateType
 from accounts.schema import Chance, Clock
 from accounts.sessions import BrowserSession
 from accounts.vault import Vault
-from consent.decisions import Asked, Consent, Consents
+from consent.decisions import Asked, Consent, Consents, Terms
 from idp.login.flow import Facts, Step, next_step
 from idp.login.interaction import SELF, Interaction, Interactions
 from idp.login.ways import WaysToSignIn
@@ -115,6 +115,7 @@ class Authorization:
             optional=request.optional,
             offline=_lasting(request, session),
             acting_for=mandate.principal_id if mandate else None,
+            terms=Terms.from_dict(request.details["terms"]) if request.details else None,
         )
 
     def respond(
@@ -147,6 +148,7 @@ class Authorization:
             auth_time=_seconds(session.authenticated_at),
             offline=lasting,
             expires_at=_seconds(now + self.lifetimes.authorization_code),
+            details=request.details,
         )
         return code_response(self.codes, self.issuer, request, code)
 

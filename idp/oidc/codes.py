@@ -45,6 +45,7 @@ class AuthorizationCode:
     auth_time: int
     offline: bool
     expires_at: int
+    details: dict[str, Any] | None = None
 
     code_challenge_method = "S256"
 

@@ -9,8 +9,9 @@ from consent.data_use import Channel
 from idp.keys import KeyRing
 from idp.oidc import wire
 from idp.oidc.client_auth import InvalidClientError
+from idp.oidc.data_use_requests import INVALID as INVALID_DETAILS
 from idp.oidc.errors import ProtocolError
-from idp.oidc.grants import Grant
+from idp.oidc.grants import Grant, details_of
 from idp.oidc.metadata import metadata
 from idp.oidc.provider import Provider
 from idp.oidc.relying_parties import TOKEN_GRANT_TYPES, RelyingParty
@@ -58,6 +59,9 @@ def token(provider: Provider, request: wire.Request) -> wire.Response:
             raise ProtocolError("invalid_request", "grant_type is missing")
         if form["grant_type"] not in TOKEN_GRANT_TYPES:
             raise ProtocolError("unsupported_grant_type")
+        if "authorization_details" in form:
+            # RFC 9396 §6 lets a client narrow here; people decide on the consent page only.
+            raise ProtocolError(INVALID_DETAILS, "ask at the authorization endpoint")
         answer: wire.Response = SenServer(provider).create_token_response(
             TokenRequest(provider.issuer, request, form)
         )
@@ -188,6 +192,7 @@ def _standing(
         "exp": int(expires_at.timestamp()),
         "iss": provider.issuer,
         "aud": grant.client_id,
+        **({"authorization_details": details_of(grant)} if grant.details is not None else {}),
         **told,
     }
 

@@ -46,6 +46,7 @@ from consent.data_use import (
     subject_key,
 )
 from consent.decisions import ConsentState, consent
+from idp.oidc import data_use_requests
 from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.codes import AuthorizationCode
 from idp.settings import Lifetimes
@@ -80,6 +81,8 @@ oauth_grant = Table(
     Column("refresh_counter", Integer, nullable=False),
     Column("refreshed_at", UTCDateTime, nullable=False),
     Column("revoked_at", UTCDateTime),
+    # What authorization_details asked (RFC 9396), as JSON; empty when nothing was asked so.
+    Column("details", Text),
 )
 Index("ix_oauth_grant_expires_at", oauth_grant.c.expires_at)
 
@@ -113,6 +116,7 @@ class Grant(NamedTuple):
     refresh_counter: int
     refreshed_at: datetime
     revoked_at: datetime | None
+    details: dict[str, Any] | None
 
 
 class CodeSpentError(Exception):
@@ -477,7 +481,18 @@ class Grants:
             "refresh_counter": 0,
             "refreshed_at": now,
             "revoked_at": None,
+            "details": orjson.dumps(code.details).decode() if code.details is not None else None,
         }
+
+
+def details_of(grant: Grant) -> list[dict[str, Any]]:
+    """Return the grant's ``authorization_details`` as they stand now (RFC 9396 §7)."""
+    return data_use_requests.granted(
+        grant.details,
+        purpose=grant.purpose,
+        legal_basis=grant.legal_basis,
+        given=grant.attributes,
+    )
 
 
 def _grant(row: Any) -> Grant:
@@ -508,4 +523,5 @@ def _grant(row: Any) -> Grant:
         refresh_counter=row.refresh_counter,
         refreshed_at=row.refreshed_at,
         revoked_at=row.revoked_at,
+        details=orjson.loads(row.details) if row.details is not None else None,
     )

@@ -6,7 +6,12 @@ from accounts.attributes import DICTIONARY, SCOPES
 from accounts.levels import ACR_VALUES
 from idp.keys import ALGORITHMS
 from idp.oidc.client_auth import ASSERTION_ALGORITHMS
-from idp.oidc.relying_parties import AUTHENTICATION_METHODS, SECRET_METHODS, TOKEN_GRANT_TYPES
+from idp.oidc.relying_parties import (
+    AUTHENTICATION_METHODS,
+    DETAILS_TYPES,
+    SECRET_METHODS,
+    TOKEN_GRANT_TYPES,
+)
 
 _PROTOCOL_CLAIMS = (
     "iss",
@@ -39,6 +44,7 @@ def metadata(issuer: str) -> dict[str, Any]:
         "end_session_endpoint": f"{issuer}/logout",
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
+        "authorization_details_types_supported": list(DETAILS_TYPES),
         "scopes_supported": list(SCOPES),
         "claims_supported": [*_PROTOCOL_CLAIMS, *DICTIONARY],
         "claims_parameter_supported": True,

@@ -27,6 +27,7 @@ from idp.keys import ALGORITHMS
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 AUTHENTICATION_METHODS = (*SECRET_METHODS, "private_key_jwt", "none")
 TOKEN_GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+DETAILS_TYPES = ("vn_personal_data_use",)
 LEAST_SECRET = 32
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/\-]{1,255}", re.ASCII)
 
@@ -79,6 +80,7 @@ class RelyingParty:
     tos_uri: str | None
     backchannel_logout_uri: str | None
     events_uri: str | None
+    authorization_details_types: frozenset[str]
     is_active: bool
 
     def name(self, language: str) -> str:
@@ -258,6 +260,7 @@ def _relying_party(row: Any) -> RelyingParty:
         tos_uri=members.get("tos_uri"),
         backchannel_logout_uri=members.get("backchannel_logout_uri"),
         events_uri=members.get("events_uri"),
+        authorization_details_types=frozenset(members.get("authorization_details_types") or ()),
         is_active=row.state == "active",
     )
 
@@ -286,6 +289,7 @@ _LIST_MEMBERS = {
     "grant_types",
     "response_types",
     "contacts",
+    "authorization_details_types",
 }
 _BOOL_MEMBERS = {
     "require_pkce",
@@ -374,6 +378,10 @@ def _check_values(members: dict[str, Any]) -> None:
         )
     if not set(members["grant_types"]) <= set(TOKEN_GRANT_TYPES):
         raise RegistrationError("grant_types", f"may hold {', '.join(TOKEN_GRANT_TYPES)}")
+    if not set(members.get("authorization_details_types", ())) <= set(DETAILS_TYPES):
+        raise RegistrationError(
+            "authorization_details_types", f"may hold {', '.join(DETAILS_TYPES)}"
+        )
     if members.get("response_types", ["code"]) != ["code"]:
         raise RegistrationError("response_types", "must be code")
     if members.get("application_type", "web") not in {"web", "native"}:

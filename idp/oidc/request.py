@@ -12,7 +12,7 @@ from typing import Any
 from accounts.attributes import SCOPES, SENSITIVE
 from accounts.schema import Clock
 from idp.keys import KeyRing
-from idp.oidc import wire
+from idp.oidc import data_use_requests, wire
 from idp.oidc.errors import DisplayedError, RedirectedError
 from idp.oidc.relying_parties import RelyingParties, RelyingParty
 
@@ -48,6 +48,8 @@ class AuthorizationRequest:
     userinfo_claims: dict[str, bool] = field(default_factory=dict)
     """Claims asked for by the ``claims`` parameter, and whether they are essential."""
     id_token_claims: dict[str, bool] = field(default_factory=dict)
+    details: dict[str, Any] | None = None
+    """What ``authorization_details`` asked (``DataUseRequest.as_dict``)."""
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ class AuthorizationRequest:
         """
         by_scope = [claim for scope in self.scope for claim in SCOPES[scope]]
         essential = [claim for claim, is_essential in self._claims() if is_essential]
-        whole = dict.fromkeys([*by_scope, *essential])
+        whole = dict.fromkeys([*by_scope, *essential, *self._detailed("attributes")])
         return tuple(claim for claim in whole if claim not in SENSITIVE)
 
     @property
@@ -65,14 +67,19 @@ class AuthorizationRequest:
         """Attributes asked for voluntarily, and all sensitive ones: each is the person's own choice."""
         required = set(self.required)
         by_scope = [claim for scope in self.scope for claim in SCOPES[scope]]
-        asked = [*by_scope, *(claim for claim, _ in self._claims())]
+        asked = [
+            *by_scope,
+            *(claim for claim, _ in self._claims()),
+            *self._detailed("attributes", "optional"),
+        ]
         return tuple(dict.fromkeys(claim for claim in asked if claim not in required))
 
     @property
     def userinfo(self) -> tuple[str, ...]:
         """Claims wanted from the userinfo endpoint."""
         by_scope = [claim for scope in self.scope for claim in SCOPES[scope]]
-        return tuple(dict.fromkeys([*by_scope, *self.userinfo_claims]))
+        detailed = self._detailed("attributes", "optional")
+        return tuple(dict.fromkeys([*by_scope, *self.userinfo_claims, *detailed]))
 
     @property
     def offline(self) -> bool:
@@ -94,6 +101,9 @@ class AuthorizationRequest:
 
     def _claims(self) -> list[tuple[str, bool]]:
         return [*self.userinfo_claims.items(), *self.id_token_claims.items()]
+
+    def _detailed(self, *members: str) -> list[str]:
+        return [name for member in members for name in (self.details or {}).get(member, ())]
 
 
 @dataclass(frozen=True)
@@ -174,7 +184,23 @@ class RequestReader:
             ui_locales=_short(values.get("ui_locales")),
             userinfo_claims=_essentials(claims["userinfo"], relying_party),
             id_token_claims=_essentials(claims["id_token"], relying_party),
+            details=self._details(values.get("authorization_details"), relying_party, refuse),
         )
+
+    def _details(
+        self, text: str | None, relying_party: RelyingParty, refuse: "_Refusal"
+    ) -> dict[str, Any] | None:
+        if text is None:
+            return None
+        try:
+            return data_use_requests.read(
+                text,
+                relying_party,
+                issuer=self.issuer,
+                is_known=lambda client_id: self.relying_parties.find(client_id) is not None,
+            ).as_dict()
+        except data_use_requests.InvalidDetailsError as error:
+            raise refuse(data_use_requests.INVALID, str(error)) from error
 
     def _hinted_sub(
         self,

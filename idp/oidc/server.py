@@ -23,7 +23,7 @@ from idp import audit
 from idp.oidc import wire
 from idp.oidc.codes import AuthorizationCode
 from idp.oidc.errors import ProtocolError
-from idp.oidc.grants import CodeSpentError, CodeVoidError, Grant
+from idp.oidc.grants import CodeSpentError, CodeVoidError, Grant, details_of
 from idp.oidc.machines import expiry
 from idp.oidc.provider import Provider
 from idp.oidc.relying_parties import AUTHENTICATION_METHODS, RelyingParty
@@ -115,7 +115,10 @@ class SenServer(AuthorizationServer):
             "token_type": "Bearer",
             "expires_in": int(lifetime.total_seconds()),
             "scope": user.access_scope or grant.scope,
+            "grant_id": grant.id,
         }
+        if grant.details is not None:
+            answer["authorization_details"] = details_of(grant)
         if grant.offline and client.check_grant_type("refresh_token"):
             answer["refresh_token"] = tokens.refresh(grant.id, grant.refresh_counter)
         return answer

@@ -18,12 +18,12 @@ from accounts.attributes import (
 from accounts.levels import AccountLevel, AuthenticationLevel
 from accounts.mandates import FOR_PEOPLE, Mandate
 from accounts.sessions import BrowserSession
-from consent.decisions import Asked, notice_hash
+from consent.decisions import Asked, Terms, lasts, notice_hash
 from consent.purposes import LEGAL_BASES, purpose
 from idp.login.flow import AskConsent
 from idp.oidc.disclosure import is_told_of_represented, is_told_of_who_acts, visible_claims
 from idp.oidc.readings import SOURCES_OF
-from idp.web import context, journey, person
+from idp.web import context, journey, person, timeline
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("consent", __name__)
@@ -127,6 +127,7 @@ def _notice(under_way: journey.Journey) -> str:
     for_person = mandate is not None and mandate.type in FOR_PEOPLE
     represented = mandate if for_person else None
     reason, basis = purpose(asked.purpose), LEGAL_BASES["consent"]
+    terms = asked.terms or Terms()
     today = context.installation().clock()
     return flask.render_template(
         "sign_in/_notice.html",
@@ -141,7 +142,10 @@ def _notice(under_way: journey.Journey) -> str:
         sensitive=_rows(
             [claim for claim in asked.optional if claim in SENSITIVE], session, represented
         ),
-        until=today.date() + reason.lasts,
+        until=today.date() + lasts(asked),
+        case_reference=terms.case_reference,
+        retention_days=terms.retention_days,
+        recipients=[timeline.agency(one) for one in terms.recipients],
         offline=asked.offline,
         acting_for=person.name_of(asked.acting_for) if asked.acting_for else None,
         for_person=for_person,
