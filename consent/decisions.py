@@ -284,6 +284,28 @@ class Consents:
         """Return the consent; the id must exist."""
         return _consent(self._db.execute(select(consent).where(consent.c.id == consent_id)).one())
 
+    def find(self, consent_id: str) -> Consent | None:
+        """Return the consent, if there is one."""
+        row = self._db.execute(select(consent).where(consent.c.id == consent_id)).first()
+        return _consent(row) if row is not None else None
+
+    def successor_of(self, consent_id: str) -> str | None:
+        """Return the id of the consent that replaced another one, if any did."""
+        found = self._db.execute(
+            select(consent.c.subject_id, consent.c.client_id).where(consent.c.id == consent_id)
+        ).first()
+        if found is None:
+            return None
+        # Within the person's consents to one relying party, which an index finds.
+        successor: str | None = self._db.execute(
+            select(consent.c.id).where(
+                consent.c.subject_id == found.subject_id,
+                consent.c.client_id == found.client_id,
+                consent.c.replaces == consent_id,
+            )
+        ).scalar()
+        return successor
+
     def of_subject(self, subject_id: str) -> list[Consent]:
         """Return the person's consents, and those that others gave for her, newest first."""
         rows = self._db.execute(

@@ -247,7 +247,9 @@ def outbox_show() -> None:
 def outbox_retry(client_id: str) -> None:
     """Try everything again that was given up for a relying party."""
     with _told(), _transaction() as services:
-        count = services.outbox.retry(client_id)
+        party = services.installation.relying_parties.find_any(client_id, services.db)
+        is_fetched = party is not None and party.fetches_events
+        count = services.outbox.retry(client_id, is_fetched=is_fetched)
     click.echo(f"{count} messages wait for {client_id} again")
 
 

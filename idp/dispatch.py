@@ -14,7 +14,7 @@ from idp import audit
 from idp.database import for_reading
 from idp.oidc import events
 from idp.oidc.backchannel import TOKEN_TYPE, logout_claims
-from idp.oidc.events import event_claims, withdrawn_in
+from idp.oidc.events import withdrawn_in
 from idp.oidc.relying_parties import RelyingParty
 from idp.outbox import MessageKind, OutboxMessage
 from idp.services import Installation
@@ -150,8 +150,8 @@ def _event_token(
     """RFC 8935 §2: the token is the body."""
     if relying_party.events_uri is None:
         raise _RefusedError("no-address", is_final=True)
-    claims = event_claims(message, relying_party, issuer=installation.settings.issuer)
-    token = installation.keys.sign(claims, relying_party.id_token_algorithm, typ=events.TOKEN_TYPE)
+    issuer, keys = installation.settings.issuer, installation.keys
+    token = events.event_token(message, relying_party, issuer=issuer, keys=keys)
     return _Letter(relying_party.events_uri, events.MEDIA_TYPE, token.encode())
 
 

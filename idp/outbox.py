@@ -5,7 +5,8 @@ done. ``idp.dispatch`` delivers them afterwards. A row keeps whom a message is f
 operators have to see who cannot be reached; what it says of a person is sealed.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -48,6 +50,7 @@ outbox_message = Table(
     Column("made_at", UTCDateTime, nullable=False),
     Column("attempts", Integer, nullable=False),
     # From when on it may be taken up; empty once it was delivered or given up.
+    # Also empty while it waits to be fetched.
     Column("due_at", UTCDateTime),
     Column("delivered_at", UTCDateTime),
     Column("given_up_at", UTCDateTime),
@@ -59,6 +62,13 @@ Index(
     outbox_message.c.due_at,
     sqlite_where=outbox_message.c.due_at.is_not(None),
     postgresql_where=outbox_message.c.due_at.is_not(None),
+)
+Index(
+    "ix_outbox_message_undelivered",
+    outbox_message.c.client_id,
+    outbox_message.c.made_at,
+    sqlite_where=outbox_message.c.delivered_at.is_(None),
+    postgresql_where=outbox_message.c.delivered_at.is_(None),
 )
 
 
@@ -99,8 +109,12 @@ class Outbox:
         """The transaction that this outbox writes in."""
         return self._db
 
-    def put(self, client_id: str, kind: MessageKind, claims: dict[str, Any]) -> None:
-        """Order a message to be delivered as soon as this transaction is committed."""
+    def put(
+        self, client_id: str, kind: MessageKind, claims: dict[str, Any], *, is_fetched: bool = False
+    ) -> None:
+        """Order a message to be delivered as soon as this transaction is committed, or to wait until
+        the relying party fetches it.
+        """
         now = self._clock()
         message_id = new_id(now, self._chance)
         self._db.execute(
@@ -111,7 +125,7 @@ class Outbox:
                 sealed=self._vault.seal("outbox", orjson.dumps(claims), context=message_id),
                 made_at=now,
                 attempts=0,
-                due_at=now,
+                due_at=None if is_fetched else now,
                 fault="",
             )
         )
@@ -147,6 +161,34 @@ class Outbox:
             if claimed.rowcount == 1:
                 return self._message(row)
 
+    def waiting(self, client_id: str, most: int) -> list[OutboxMessage]:
+        """Return what the relying party has to fetch, oldest first."""
+        rows = self._db.execute(
+            select(outbox_message)
+            .where(*_to_fetch(client_id))
+            .order_by(outbox_message.c.made_at, outbox_message.c.id)
+            .limit(most)
+        )
+        return [self._message(row) for row in rows]
+
+    def take(self, client_id: str, message_ids: Sequence[str]) -> list[OutboxMessage]:
+        """Note that the relying party took what it fetched; return what that was news of."""
+        rows = self._db.execute(
+            update(outbox_message)
+            .where(*_to_fetch(client_id), outbox_message.c.id.in_(message_ids))
+            .values(delivered_at=self._clock(), attempts=outbox_message.c.attempts + 1, fault="")
+            .returning(outbox_message)
+        )
+        return [self._message(row) for row in rows.all()]
+
+    def refuse(self, client_id: str, message_id: str, fault: str) -> None:
+        """Note that the relying party could not use what it fetched; operators see why."""
+        self._db.execute(
+            update(outbox_message)
+            .where(*_to_fetch(client_id), outbox_message.c.id == message_id)
+            .values(given_up_at=self._clock(), fault=_plain(fault))
+        )
+
     def mark_delivered(self, message_id: str) -> None:
         """Note that the relying party took it."""
         self._end(message_id, delivered_at=self._clock(), fault="")
@@ -159,14 +201,21 @@ class Outbox:
         """Note that nobody tries any more; operators see it until it is purged."""
         self._end(message_id, given_up_at=self._clock(), fault=fault[:40])
 
-    def retry(self, client_id: str) -> int:
-        """Try everything again that was given up for a relying party; return how many."""
+    def retry(self, client_id: str, *, is_fetched: bool = False) -> int:
+        """Try everything again that was given up for a relying party, or let it be fetched again;
+        return how many.
+        """
+        given_up = (
+            outbox_message.c.client_id == client_id,
+            outbox_message.c.given_up_at.is_not(None),
+        )
+        is_event = outbox_message.c.kind == MessageKind.EVENT.value
+        events = self._again(None if is_fetched else self._clock(), *given_up, is_event)
+        return events + self._again(self._clock(), *given_up)
+
+    def _again(self, due_at: datetime | None, *which: ColumnElement[bool]) -> int:
         return self._db.execute(
-            update(outbox_message)
-            .where(
-                outbox_message.c.client_id == client_id, outbox_message.c.given_up_at.is_not(None)
-            )
-            .values(given_up_at=None, due_at=self._clock(), attempts=0)
+            update(outbox_message).where(*which).values(given_up_at=None, due_at=due_at, attempts=0)
         ).rowcount
 
     def backlogs(self) -> list[Backlog]:
@@ -213,3 +262,18 @@ class Outbox:
             made_at=row.made_at,
             attempts=row.attempts,
         )
+
+
+def _to_fetch(client_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        outbox_message.c.client_id == client_id,
+        outbox_message.c.kind == MessageKind.EVENT.value,
+        outbox_message.c.due_at.is_(None),
+        outbox_message.c.delivered_at.is_(None),
+        outbox_message.c.given_up_at.is_(None),
+    )
+
+
+def _plain(fault: str) -> str:
+    """Return somebody else's word for a fault as it may stand in our records."""
+    return re.sub(r"[^A-Za-z0-9_.\-]", "", fault)[:40] or "refused"

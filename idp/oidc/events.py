@@ -1,7 +1,8 @@
 """Security event tokens (RFC 8417): telling relying parties what became of consents.
 
-What is said is decided in the transaction of the act; the token is made when it is sent (RFC 8935). A
-relying party without an address for events asks for itself (docs/integrating.md).
+What is said is decided in the transaction of the act; the token is made when it is sent (RFC 8935) or
+fetched (RFC 8936), as the relying party registered. One that registered neither asks for itself
+(docs/integrating.md).
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from accounts.vault import Vault
 from consent.decisions import Consent
+from idp.keys import KeyRing
 from idp.oidc.relying_parties import RelyingParties, RelyingParty
 from idp.oidc.subject import pairwise_sub
 from idp.outbox import MessageKind, Outbox, OutboxMessage
@@ -32,14 +34,16 @@ class ConsentEvents:
     def tell(self, event: str, consent: Consent, account_id: str, **more: Any) -> None:
         """Tell the relying party, if it has an address for it, what became of a consent."""
         found = self.relying_parties.find(consent.client_id, self.outbox.connection)
-        if found is None or found.events_uri is None:
+        if found is None or not (found.events_uri or found.fetches_events):
             return
         sub = pairwise_sub(self.vault, found.sector, account_id)
         claims = {
             "sub_id": {"format": "iss_sub", "iss": self.issuer, "sub": sub},
             "events": {event: {"consent": consent.id, **more}},
         }
-        self.outbox.put(consent.client_id, MessageKind.EVENT, claims)
+        self.outbox.put(
+            consent.client_id, MessageKind.EVENT, claims, is_fetched=found.fetches_events
+        )
 
 
 def event_claims(
@@ -55,6 +59,14 @@ def event_claims(
         "jti": message.id,
         **message.claims,
     }
+
+
+def event_token(
+    message: OutboxMessage, relying_party: RelyingParty, *, issuer: str, keys: KeyRing
+) -> str:
+    """Return the signed token."""
+    claims = event_claims(message, relying_party, issuer=issuer)
+    return keys.sign(claims, relying_party.id_token_algorithm, typ=TOKEN_TYPE)
 
 
 def withdrawn_in(message: OutboxMessage) -> str | None:

@@ -28,6 +28,8 @@ SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 AUTHENTICATION_METHODS = (*SECRET_METHODS, "private_key_jwt", "none")
 TOKEN_GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 DETAILS_TYPES = ("vn_personal_data_use",)
+PUSHED, FETCHED = "urn:ietf:rfc:8935", "urn:ietf:rfc:8936"
+"""How security event tokens reach a relying party."""
 LEAST_SECRET = 32
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/\-]{1,255}", re.ASCII)
 
@@ -81,6 +83,7 @@ class RelyingParty:
     backchannel_logout_uri: str | None
     events_uri: str | None
     authorization_details_types: frozenset[str]
+    fetches_events: bool
     is_active: bool
 
     def name(self, language: str) -> str:
@@ -261,6 +264,7 @@ def _relying_party(row: Any) -> RelyingParty:
         backchannel_logout_uri=members.get("backchannel_logout_uri"),
         events_uri=members.get("events_uri"),
         authorization_details_types=frozenset(members.get("authorization_details_types") or ()),
+        fetches_events=members.get("events_delivery_method") == FETCHED,
         is_active=row.state == "active",
     )
 
@@ -281,6 +285,7 @@ _TEXT_MEMBERS = {
     "jwks_uri",
     "backchannel_logout_uri",
     "events_uri",
+    "events_delivery_method",
     "sector_identifier",
 }
 _LIST_MEMBERS = {
@@ -382,10 +387,21 @@ def _check_values(members: dict[str, Any]) -> None:
         raise RegistrationError(
             "authorization_details_types", f"may hold {', '.join(DETAILS_TYPES)}"
         )
+    _check_delivery(members)
     if members.get("response_types", ["code"]) != ["code"]:
         raise RegistrationError("response_types", "must be code")
     if members.get("application_type", "web") not in {"web", "native"}:
         raise RegistrationError("application_type", "must be web or native")
+
+
+def _check_delivery(members: dict[str, Any]) -> None:
+    method = members.get("events_delivery_method", PUSHED)
+    if method not in {PUSHED, FETCHED}:
+        raise RegistrationError("events_delivery_method", f"must be {PUSHED} or {FETCHED}")
+    if (method == FETCHED) == ("events_uri" in members) and "events_delivery_method" in members:
+        raise RegistrationError(
+            "events_delivery_method", f"{PUSHED} needs events_uri, {FETCHED} has none"
+        )
 
 
 def _check_listing(scopes: list[str], purpose: str) -> None:

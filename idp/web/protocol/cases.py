@@ -11,15 +11,13 @@ import flask
 from consent.cases import Case, Finding
 from consent.history import History
 from idp.asking import BadWordsError, CaseGoneError
-from idp.oidc import wire
-from idp.oidc.client_auth import InvalidClientError
 from idp.oidc.errors import ProtocolError
 from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.subject import pairwise_sub
 from idp.web import context
+from idp.web.agency_calls import Form, answered
 
 blueprint = flask.Blueprint("agency_cases", __name__)
-Form = dict[str, str]
 
 
 @blueprint.post("/agency/cases")
@@ -120,26 +118,17 @@ def confirm_withdrawal() -> flask.Response:
 
 
 def _answered(act: Callable[[RelyingParty, Form], dict[str, object]]) -> flask.Response:
-    try:
-        request = context.wire_request()
-        if request.query:
-            raise ProtocolError("invalid_request", "parameters belong into the body")
-        # With Basic authentication a request to list may have no body at all.
-        form = wire.once(request.form_pairs()) if request.body else {}
-        party = context.services().provider.client_authentication.authenticate(request, form)
-        if party.authentication_method == "none":
-            raise InvalidClientError
-        return context.respond(wire.json_response(200, act(party, form)))
-    except wire.MalformedError as error:
-        refused = ProtocolError("invalid_request", str(error))
-    except BadWordsError:
-        refused = ProtocolError("invalid_request", "the words are missing or too long")
-    except CaseGoneError:
-        refused = ProtocolError("invalid_case", "no such case, or it is past this step", status=409)
-    except ProtocolError as error:
-        refused = error
-    headers = {"WWW-Authenticate": 'Basic realm="sen-id"'} if refused.status == 401 else {}
-    return context.respond(wire.json_response(refused.status, refused.document(), headers))
+    def attempt(party: RelyingParty, form: Form) -> dict[str, object]:
+        try:
+            return act(party, form)
+        except BadWordsError as error:
+            said = "the words are missing or too long"
+            raise ProtocolError("invalid_request", said) from error
+        except CaseGoneError as error:
+            said = "no such case, or it is past this step"
+            raise ProtocolError("invalid_case", said, status=409) from error
+
+    return answered(attempt)
 
 
 def _reference(form: Form) -> str:
