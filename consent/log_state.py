@@ -263,7 +263,8 @@ class LogState:
         statement = insert.on_conflict_do_update(
             index_elements=list(key), set_={name: insert.excluded[name] for name in others}
         )
-        self._db.execute(statement, rows)
+        # Only what returns something is sent many rows at a time.
+        self._db.execute(statement.returning(table.c[key[0]]), rows).all()
 
 
 def _dialect(db: Connection) -> Any:

@@ -31,7 +31,12 @@ from consent.log_state import STREAM, Head, Log, LogState, State, ledger_head
 BATCH = 10_000
 SKEW = timedelta(seconds=10)
 """So far apart the clocks of an installation's servers may be."""
+NEAR_SKEW = timedelta(seconds=1)
+"""So far apart they usually are. What is further behind is found when all is looked through again."""
+FAR_EVERY = timedelta(seconds=5)
 SWEEP_EVERY = timedelta(seconds=60)
+# Whatever is SKEW late is there when all of this is looked through for the next time.
+_BACK = SKEW + FAR_EVERY
 
 _use = data_use.c
 _columns = (_use.subject_id, _use.position, _use.at, _use.commitment)
@@ -91,6 +96,7 @@ class Sequencer:
         self._index_of = index_of
         self._shards = shards
         self._swept_at: datetime | None = None
+        self._looked_far_at: datetime | None = None
 
     def run_once(self, policies: Mapping[str, bytes] | None = None) -> Round:
         """Take what is committed and not yet taken, and what ``policies`` (texts by their subjects)
@@ -147,15 +153,21 @@ class Sequencer:
             return rows, replace(state, row=rows[-1].row if rows else state.row)
         # What a transaction that is still open has written shows up later, with its own time.
         open_for = db.execute(text(_OPEN_FOR)).scalar() or 0.0
-        horizon = now - timedelta(seconds=float(open_for)) - SKEW
+        horizon = now - timedelta(seconds=float(open_for)) - _BACK
         if state.moment is None:
             # All that was there before the first epoch is the sweep's, chain by chain.
             return [], replace(state, moment=horizon)
         db.execute(text("SET LOCAL enable_seqscan = on"))
-        query = query.where(_use.at >= state.moment)
+        # Most rounds would read the same seconds again; how far back is the whole of it matters only
+        # where clocks differ.
+        is_far = self._looked_far_at is None or now - self._looked_far_at >= FAR_EVERY
+        if is_far:
+            self._looked_far_at = now
+        since = state.moment if is_far else state.moment + _BACK - NEAR_SKEW
+        query = query.where(_use.at >= since)
         rows = list(db.execute(query.order_by(_use.at, _use.subject_id, _use.position)))
         # A full batch may end before the horizon.
-        end = rows[-1].at - SKEW if len(rows) >= BATCH else horizon
+        end = rows[-1].at - _BACK if len(rows) >= BATCH else horizon
         return rows, replace(state, moment=min(end, horizon))
 
     def _swept(self, db: Connection) -> tuple[set[str], set[str]]:
@@ -206,12 +218,12 @@ class Sequencer:
         if row.position == end.length and after != end.head:
             batch.broken.add(row.subject_id)
             return True
-        heads[row.subject_id] = batch.heads[row.subject_id] = replace(
-            head, length=row.position, head=after
+        heads[row.subject_id] = batch.heads[row.subject_id] = Head(
+            head.subject_id, head.bucket, head.index, row.position, after
         )
         shard = int.from_bytes(head.index[-4:], "big") % self._shards
         whose = head.index + row.position.to_bytes(4, "big")
-        batch.add(f"entries/{row.at:%Y-%m}/{shard}", row.commitment, whose)
+        batch.add(f"entries/{row.at.year:04}-{row.at.month:02}/{shard}", row.commitment, whose)
         batch.entries += 1
         batch.oldest = min(batch.oldest or row.at, row.at)
         return True
