@@ -127,14 +127,7 @@ class Recovering:
             ChipRefusedError: it is not.
             RecoveryRefusedError: the account cannot be used, or an office's code is out.
         """
-        is_valid = (
-            isinstance(card, dict)
-            and card.get("state") == "valid"
-            and card.get("issue") == holder.issued.isoformat()
-            and (card.get("expiry") or "") == (holder.expiry.isoformat() if holder.expiry else "")
-        )
-        if not is_valid:
-            raise ChipRefusedError("card-not-valid")
+        check_valid(holder, card)
         found, now = self.accounts.account(account_id), self.clock()
         self.recoveries.cancel(account_id, Way.TWO_WAYS, Way.CHIP)
         if not found.is_open or not self.recoveries.begin(
@@ -177,6 +170,22 @@ class Recovering:
         self.accounts.note(found.id, EventKind.RECOVERY_BEGUN, way.value, actor, ground)
         self.tell(found.subject_id, NoticeKind.RECOVERY_BEGUN, {"way": way.value})
         audit.security_event("recovery.begun", account=found.id, way=way.value)
+
+
+def check_valid(holder: Holder, card: object) -> None:
+    """Compare the card that was read with what the card register says: valid, and this very card.
+
+    Raises:
+        ChipRefusedError: it is not.
+    """
+    is_valid = (
+        isinstance(card, dict)
+        and card.get("state") == "valid"
+        and card.get("issue") == holder.issued.isoformat()
+        and (card.get("expiry") or "") == (holder.expiry.isoformat() if holder.expiry else "")
+    )
+    if not is_valid:
+        raise ChipRefusedError("card-not-valid")
 
 
 def has_two_ways(session: BrowserSession) -> bool:

@@ -116,6 +116,8 @@ class Settings:
     """Who we are on X-Road: instance/class/member/subsystem."""
     xroad_places: Mapping[str, str] = field(default_factory=dict)
     """The subsystem of each register that is not at its usual place, by the register's name."""
+    face_match: str = ""
+    """The subsystem that compares faces, on X-Road; without one no level above 2 is reached by it."""
     mail: MailServer | None = None
     """Where notices by e-mail are handed over; without one they stand on people's own pages only."""
     texts_url: str | None = None
@@ -155,6 +157,7 @@ _KNOWN = {
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
     "XROAD_PLACES": "xroad_places",
+    "FACE_MATCH": "face_match",
     "SMTP_URL": "smtp_url",
     "SMTP_USER": "smtp_user",
     "SMTP_PASSWORD_FILE": "smtp_password_file",
@@ -198,6 +201,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         registers_url=_registers_url(values),
         xroad_client=_xroad_client(values),
         xroad_places=_xroad_places(values.get("xroad_places", "")),
+        face_match=_face_match(values),
         mail=_mail(values),
         texts_url=_texts_url(values),
         texts_token=_credential("TEXTS_TOKEN_FILE", values.get("texts_token_file")),
@@ -471,6 +475,18 @@ def _xroad_client(values: Mapping[str, str]) -> str:
             f"SEN_XROAD_CLIENT={text!r} must be instance/class/member/subsystem, "
             "like VN/GOV/MPS/sen-id"
         )
+    return text
+
+
+def _face_match(values: Mapping[str, str]) -> str:
+    text = values.get("face_match", "")
+    if text and not is_subsystem(text):
+        raise SettingsError(
+            f"SEN_FACE_MATCH={text!r} must be instance/class/member/subsystem, "
+            "like VN/GOV/MPS/face-match"
+        )
+    if text and not values.get("registers_url"):
+        raise SettingsError("SEN_FACE_MATCH needs SEN_REGISTERS_URL, by which it is reached")
     return text
 
 

@@ -271,10 +271,7 @@ class SignInDesk:
                 "sign-in.refused", method="passkey", reason=error.detail, address=visitor.address
             )
             raise
-        methods: tuple[AuthenticationMethod, ...] = (AuthenticationMethod.PASSKEY,)
-        if self.passkeys.is_hardware(passkey):
-            methods = (*methods, AuthenticationMethod.HARDWARE_KEY)
-        return self.accounts.account(passkey.account_id), methods
+        return self.accounts.account(passkey.account_id), self.passkeys.proves(passkey)
 
     def after_passkey(
         self,
@@ -321,6 +318,50 @@ class SignInDesk:
         ):
             return None
         return self.complete(account, methods, visitor, current)
+
+    def by_step(
+        self, session: BrowserSession, step: AuthenticationMethod, visitor: Visitor
+    ) -> tuple[BrowserSession, str]:
+        """Add one of ``STEPS``, just proved, to what the session proved before.
+
+        Raises:
+            SignInRefusedError: the account cannot be used any more.
+        """
+        account = self.accounts.account(session.account_id)
+        if not account.is_open:
+            raise SignInRefusedError
+        return self.complete(account, (step,), visitor, session)
+
+    def look_up_own(self, session: BrowserSession, visitor: Visitor) -> FoundPassword:
+        """Find the password of whoever is signed in, before the slow comparison.
+
+        Raises:
+            TooManyFailuresError: the limit for this account or address is used up.
+        """
+        account = self.accounts.account(session.account_id)
+        if self.limits.is_exhausted(*_password_limits(account, "", visitor)):
+            audit.security_event("sign-in.throttled", method="password", address=visitor.address)
+            raise TooManyFailuresError
+        return FoundPassword(account, self.passwords.find(account.id))
+
+    def by_known_secret(
+        self, session: BrowserSession, found: FoundPassword, *, is_right: bool, visitor: Visitor
+    ) -> tuple[BrowserSession, str]:
+        """Add the password to what the session proved before, after it was compared.
+
+        Raises:
+            SignInRefusedError: wrong password, or an account that cannot be used.
+        """
+        if not is_right or found.account is None:
+            self.limits.count_failure(*_password_limits(found.account, "", visitor))
+            audit.security_event(
+                "sign-in.refused",
+                method="password",
+                account=session.account_id,
+                address=visitor.address,
+            )
+            raise SignInRefusedError
+        return self.by_step(session, AuthenticationMethod.KNOWN_SECRET, visitor)
 
     def by_activation_code(
         self, login: str, code: str, visitor: Visitor, current: BrowserSession | None

@@ -44,6 +44,7 @@ from idp.web.sign_in import (
     qr,
     recover,
     second_factor,
+    steps,
 )
 from idp.web.sign_in import lock as own_lock
 
@@ -65,6 +66,7 @@ def register(app: flask.Flask) -> None:
         front.blueprint,
         password.blueprint,
         second_factor.blueprint,
+        steps.blueprint,
         passkey.blueprint,
         qr.blueprint,
         activation.blueprint,

@@ -117,6 +117,60 @@ _TABLE = {
             "Otherwise an office helps you."
         ),
     ),
+    "face-picture": Words(
+        422,
+        N_("No picture to compare"),
+        N_("Take a picture, or choose one: JPEG or PNG, at most 200 KB."),
+    ),
+    "face-again": Words(
+        401,
+        N_("Please take the picture again"),
+        N_("The page was open for too long, or its picture was sent before. Take a new one."),
+    ),
+    "face-no-match": Words(
+        403,
+        N_("The face does not agree"),
+        N_(
+            "The register says that the picture does not show the person on the identity card. Try "
+            "again with light on your face, without cap, glasses or mask."
+        ),
+    ),
+    "face-not-live": Words(
+        403,
+        N_("The face does not agree"),
+        N_("The register says that nobody alive stood before the camera. Take a picture now."),
+    ),
+    "face-unusable": Words(
+        422,
+        N_("The picture cannot be compared"),
+        N_(
+            "The register sees no face in the picture, or not well enough. Try again with more light."
+        ),
+    ),
+    "face-no-portrait": Words(
+        403,
+        N_("There is no portrait to compare with"),
+        N_("The identity-card register holds no portrait of you, so this cannot be proved here."),
+    ),
+    "face-away": Words(
+        503,
+        N_("The register does not answer"),
+        N_(
+            "The identity-card register gave no answer. Your picture was not kept; try again later."
+        ),
+    ),
+    "face-too-many": Words(
+        429,
+        N_("Too many attempts"),
+        N_(
+            "Too many pictures did not agree. Wait an hour, or go to an office with your identity card."
+        ),
+    ),
+    "card-not-read": Words(
+        409,
+        N_("The card was not read yet"),
+        N_("The reader app has not sent the card yet. Hold the card to the phone, then continue."),
+    ),
     "own-lock": Words(
         403,
         N_("You locked this account"),

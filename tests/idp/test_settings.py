@@ -232,3 +232,11 @@ def test_a_way_out_for_notices_that_cannot_be_right_is_refused(
     told = refused(environment, **{**MAIL, **changes})
     assert any(f"SEN_{name}" in told for name in changes)
     assert "secret@" not in told
+
+
+def test_faces_are_compared_by_a_place_on_x_road(environment: dict[str, str]) -> None:
+    registers = {"REGISTERS_URL": "http://localhost:8110", "XROAD_CLIENT": "VN/GOV/MPS/sen-id"}
+    place = "VN/GOV/MPS/face-match"
+    assert read(environment, **registers, FACE_MATCH=place).face_match == place
+    assert "must be instance/class" in refused(environment, **registers, FACE_MATCH="face-match")
+    assert "needs SEN_REGISTERS_URL" in refused(environment, FACE_MATCH=place)

@@ -36,7 +36,7 @@ def sign_in() -> flask.Response | str:
     step = under_way.next_step()
     if not isinstance(step, SignIn):
         return journey.see_other(journey.go_on(interaction_id))
-    if step.reason == "step-up":
+    if step.reason in {"step-up", "step-up-key"}:
         context.services().interactions.note_step_up(interaction_id)
     hint = under_way.interaction.request.login_hint or ""
     return journey.sign_in_page(under_way, reason=step.reason, login=hint)
