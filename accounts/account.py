@@ -88,6 +88,7 @@ class EventKind(StrEnum):
     RECOVERY_BEGUN = "recovery-begun"
     RECOVERED = "recovered"
     CARD_GIVEN = "card-given"
+    PHONE_CODE_GIVEN = "phone-code-given"
 
 
 class ActorKind(StrEnum):

@@ -51,6 +51,8 @@ class AuthenticationMethod(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the name of a method, not a secret
     PASSKEY = "passkey"
     ACTIVATION_CODE = "activation-code"
+    ENROLMENT_CODE = "enrolment-code"
+    """An office's code to set a phone up."""
     TOTP = "totp"
     CODE_CARD = "code-card"
     PHONE = "phone"
@@ -88,6 +90,7 @@ KNOWN = frozenset({AuthenticationMethod.PASSWORD, AuthenticationMethod.KNOWN_SEC
 _METHOD_REFERENCES = {
     AuthenticationMethod.PASSWORD: ("pwd",),
     AuthenticationMethod.ACTIVATION_CODE: ("otp",),
+    AuthenticationMethod.ENROLMENT_CODE: ("otp",),
     AuthenticationMethod.PASSKEY: ("pop", "user", "mfa"),
     AuthenticationMethod.TOTP: ("otp", "mfa"),
     AuthenticationMethod.CODE_CARD: ("otp", "mfa"),

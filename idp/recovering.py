@@ -19,6 +19,7 @@ from accounts.chip.files import Holder
 from accounts.errors import AccountsError
 from accounts.levels import SECOND_FACTORS, AuthenticationMethod
 from accounts.notices import NoticeKind
+from accounts.phone_invitations import PhoneInvitations
 from accounts.phones import Phones
 from accounts.recoveries import Recoveries, Way
 from accounts.schema import Clock
@@ -59,6 +60,7 @@ class Recovering:
     passwords: Passwords
     second_factors: SecondFactors
     phones: Phones
+    phone_invitations: PhoneInvitations
     sessions: BrowserSessions
     grants: Grants
     recoveries: Recoveries
@@ -157,6 +159,7 @@ class Recovering:
         self.second_factors.remove_totp(account_id)
         self.second_factors.remove_card(account_id)
         self.phones.remove_all(account_id)
+        self.phone_invitations.end_all(account_id)
         self.accounts.spend_activation_code(account_id)
         self.sessions.end_all(account_id, but=but)
         self.grants.revoke_of_account(account_id)

@@ -22,6 +22,7 @@ from accounts.levels import AuthenticationMethod, acr_values
 from accounts.mandates import Mandates
 from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
+from accounts.phone_invitations import PhoneInvitations
 from accounts.phones import Phones
 from accounts.recoveries import Recoveries
 from accounts.schema import Chance, Clock
@@ -268,6 +269,12 @@ class Services:
         return Phones(self.db, i.clock, i.chance)
 
     @lazily
+    def phone_invitations(self) -> PhoneInvitations:
+        """Invitations to set a phone up."""
+        i = self.installation
+        return PhoneInvitations(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
     def qr_sign_ins(self) -> QrSignIns:
         """Sign-ins by QR code."""
         i = self.installation
@@ -442,6 +449,7 @@ class Services:
             self.grants,
             self.consents,
             self.recoveries,
+            self.phone_invitations,
             self.installation.vault,
             self.installation.clock,
         )
@@ -462,6 +470,7 @@ class Services:
             self.passwords,
             self.second_factors,
             self.phones,
+            self.phone_invitations,
             self.sessions,
             self.grants,
             self.recoveries,
@@ -623,6 +632,7 @@ class Services:
             limits=self.limits,
             incidents=self.incidents,
             recoveries=self.recoveries,
+            phone_invitations=self.phone_invitations,
             tell=self.contact_book.tell,
             data_centres=self.installation.data_centres,
             vault=self.installation.vault,

@@ -43,6 +43,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "assertions": purge_assertions(db, now),
             "lapsed holds": services.standing.end_lapsed_holds(),
             "chip requests": services.chip_requests.purge(now - _CHIP_REQUESTS_KEPT),
+            "phone invitations": services.phone_invitations.purge(now),
             "face checks": services.face_checks.purge(now - _FACE_CHECKS_KEPT),
             "sign-ins by QR code": services.qr_sign_ins.purge(now),
             "failures": services.limits.purge(now),

@@ -12,6 +12,7 @@ from accounts.errors import OwnLockError, PasskeyRefusedError
 from accounts.incidents import Incidents
 from accounts.levels import AuthenticationMethod, strength_of
 from accounts.notices import NoticeKind
+from accounts.phone_invitations import PhoneInvitations
 from accounts.recoveries import Recoveries, Way
 from accounts.schema import Clock
 from accounts.second_factors import Held, SecondFactors
@@ -96,6 +97,7 @@ class SignInDesk:
     limits: Limits
     incidents: Incidents
     recoveries: Recoveries
+    phone_invitations: PhoneInvitations
     tell: Callable[[str, NoticeKind, dict[str, str]], None]
     data_centres: AddressList
     vault: Vault
@@ -392,6 +394,36 @@ class SignInDesk:
         audit.security_event("account.activated", account=account.id, address=visitor.address)
         methods = (AuthenticationMethod.ACTIVATION_CODE,)
         return self.complete(account, methods, visitor, current)
+
+    def by_phone_code(
+        self, code: str, visitor: Visitor, current: BrowserSession | None
+    ) -> tuple[BrowserSession, str] | None:
+        """Take an office's code to set this phone up; None when the holder is signed in here already,
+        in whose session it is good now.
+
+        Raises:
+            TooManyFailuresError: too many wrong codes from this address.
+            SignInRefusedError: there is no such code, or the account cannot be used.
+        """
+        counted = (limits.PHONE_CODE_ADDRESS, visitor.address)
+        if self.limits.is_exhausted(counted):
+            raise TooManyFailuresError
+        account_id = self.phone_invitations.of_code(code)
+        account = self.accounts.account(account_id) if account_id else None
+        if account is None or not account.is_open:
+            self.limits.count_failure(counted)
+            audit.security_event("phone-code.refused", address=visitor.address)
+            raise SignInRefusedError
+        is_here = current is not None and current.account_id == account.id
+        started = None
+        if not is_here:
+            methods = (AuthenticationMethod.ENROLMENT_CODE,)
+            started = self.complete(account, methods, visitor, current)
+        session = started[0] if started is not None else current
+        assert session is not None  # noqa: S101 - one of the two is
+        if not self.phone_invitations.take(code, session.id):
+            raise SignInRefusedError
+        return started
 
     def complete(
         self,

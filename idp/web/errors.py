@@ -117,6 +117,11 @@ _TABLE = {
             "Otherwise an office helps you."
         ),
     ),
+    "phone-code-refused": Words(
+        403,
+        N_("The code was not accepted"),
+        N_("The code is not right, was used before, or is older than 15 minutes."),
+    ),
     "face-picture": Words(
         422,
         N_("No picture to compare"),

@@ -1,5 +1,5 @@
 """Levels 3 and 4: comparisons of faces, what a chip is read for, steps that a person declines, models
-that only a biometric unlocks.
+that only a biometric unlocks. Phones set up by a code or a card.
 """
 
 import sqlalchemy as sa
@@ -33,6 +33,24 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_face_check_account_id"), "face_check", ["account_id"])
     op.create_index(op.f("ix_face_check_asked_at"), "face_check", ["asked_at"])
+    op.create_table(
+        "phone_invitation",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("account_id", sa.String(32), nullable=False),
+        sa.Column("way", sa.String(16), nullable=False),
+        sa.Column("code_mac", sa.LargeBinary()),
+        sa.Column("session_id", sa.String(32)),
+        sa.Column("made_at", _MOMENT, nullable=False),
+        sa.Column("expires_at", _MOMENT, nullable=False),
+        sa.Column("used_at", _MOMENT),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_phone_invitation_account_id_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_phone_invitation")),
+        sa.UniqueConstraint("code_mac", name=op.f("uq_phone_invitation_code_mac")),
+    )
+    op.create_index(op.f("ix_phone_invitation_account_id"), "phone_invitation", ["account_id"])
+    op.create_index(op.f("ix_phone_invitation_expires_at"), "phone_invitation", ["expires_at"])
     with op.batch_alter_table("chip_request") as table:
         # Requests live five minutes: what is under way meanwhile is asked for again.
         table.add_column(
@@ -60,4 +78,5 @@ def downgrade() -> None:
         table.drop_column("taken_at")
         table.drop_column("proved_at")
         table.drop_column("purpose")
+    op.drop_table("phone_invitation")
     op.drop_table("face_check")

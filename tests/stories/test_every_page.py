@@ -186,6 +186,24 @@ def test_the_apps_pages_are_accessible(site: Site, enter: Callable[..., Visit]) 
     phone.press("request-decline")
     expect(computer.page.locator("#qr-again")).to_be_visible()
 
+    # A phone without a passkey, and an office's code behind the sign # of the address.
+    new = enter()
+    with site.services() as services:
+        subject = services.subjects.find_for_sign_in(citizen.login) or ""
+        account = services.accounts.find_of_subject(subject)
+        assert account is not None
+        code = services.phone_invitations.by_office(account.id)
+    new.go(f"/app/code#{code}")
+    expect(new.page.locator("#code")).to_have_value(code)
+    assert new.page.url.endswith("/app/code")
+    new.look("app-code")
+    new.press("code-submit")
+    new.is_on("/app/enrol")
+    new.look("app-invited")
+    new.take_authenticator()
+    new.press("passkey-create")
+    expect(new.page.locator("#enrol-form")).to_be_visible()
+
     on_phone = enter(user_agent="Mozilla/5.0 (Android 16; Mobile; rv:140.0) Firefox/140.0")
     on_phone.begin(site.bank)
     on_phone.look("sign-in-on-phone")

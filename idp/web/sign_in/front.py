@@ -9,6 +9,8 @@ from idp.web.language import LANGUAGES
 
 blueprint = flask.Blueprint("front", __name__)
 # Working at the desk, giving mandates, letting others in by phone: what a false page can ask for is not enough (ADR 14, 17).
+PHONE_CODE = "/app/code"
+"""Where a phone without a passkey is set up: there the password comes first."""
 _BY_PASSKEY_ONLY = ("/desk", "/me/mandates", "/app/")
 
 
@@ -45,7 +47,8 @@ def sign_in() -> flask.Response | str:
 def _why_again(session: BrowserSession) -> str:
     """Return why somebody who is signed in has to do it again."""
     target = forms.local_page(flask.request.args.get("next", ""))
-    if target.startswith(_BY_PASSKEY_ONLY) and not session.strength.phishing_resistant:
+    by_passkey_only = target.startswith(_BY_PASSKEY_ONLY) and target != PHONE_CODE
+    if by_passkey_only and not session.strength.phishing_resistant:
         return "step-up-passkey"
     if target.startswith("/me/passkeys") and not person.is_strongest(session):
         return "step-up-own"
