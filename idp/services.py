@@ -481,7 +481,7 @@ class Services:
     @lazily
     def contact_book(self) -> ContactBook:
         """People's contact data."""
-        return ContactBook(self.held, self.notices)
+        return ContactBook(self.held, self.notices, self.accounts)
 
     @lazily
     def contact_requests(self) -> ContactRequests:

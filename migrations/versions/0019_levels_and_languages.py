@@ -1,5 +1,6 @@
 """Levels 3 and 4: comparisons of faces, what a chip is read for, steps that a person declines, models
-that only a biometric unlocks. Phones set up by a code or a card.
+that only a biometric unlocks. Phones set up by a code or a card, and
+the language of letters.
 """
 
 import sqlalchemy as sa
@@ -67,9 +68,13 @@ def upgrade() -> None:
         table.add_column(sa.Column("biometric", sa.String(16), nullable=False, server_default=""))
     with op.batch_alter_table("authenticator_model") as table:
         table.alter_column("biometric", existing_type=sa.String(16), server_default=None)
+    with op.batch_alter_table("account") as table:
+        table.add_column(sa.Column("language", sa.String(8)))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("account") as table:
+        table.drop_column("language")
     with op.batch_alter_table("authenticator_model") as table:
         table.drop_column("biometric")
     with op.batch_alter_table("interaction") as table:

@@ -67,4 +67,8 @@ def change_language(code: str) -> flask.Response:
     """Remember the language and go back to the page."""
     if code in LANGUAGES:
         context.set_language(code)
+        session = context.session()
+        # Letters follow what she chooses, not where another site sends her browser.
+        if session is not None and forms.comes_from_our_origin():
+            context.services().accounts.remember_language(session.account_id, code)
     return journey.see_other(forms.local_path(flask.request.args.get("next", "/")))
