@@ -238,6 +238,16 @@ class BrowserSessions:
         idle = self._limits.idle
         return [_session(row) for row in rows if now - row.last_seen_at < idle[row.level]]
 
+    def latest_sign_in(self, account_id: str) -> tuple[datetime, str] | None:
+        """Return when and at which address the account was signed in to last, ended or not."""
+        row = self._db.execute(
+            select(browser_session.c.authenticated_at, browser_session.c.address)
+            .where(browser_session.c.account_id == account_id)
+            .order_by(browser_session.c.authenticated_at.desc())
+            .limit(1)
+        ).first()
+        return (row.authenticated_at, row.address) if row is not None else None
+
     def end(self, account_id: str, session_id: str) -> bool:
         """End one of the account's sessions; False when it has no such live session."""
         return (

@@ -75,6 +75,7 @@ from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
 from idp.outbox import Outbox
+from idp.places import read_places
 from idp.recovering import Recovering
 from idp.settings import Settings
 from idp.standing import Standing
@@ -141,6 +142,7 @@ class Installation:
         self.readings = Readings(self.registers, clock)
         self.card_trust = _card_trust(settings)
         self.data_centres = AddressList.read(settings.data_centres_file)
+        self.places = read_places(settings.network_places_file)
         self.breached_passwords = BreachedPasswords(settings.breached_passwords_file)
         self.key_sets = KeySets(self.outbound, clock)
         self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
@@ -635,6 +637,7 @@ class Services:
             phone_invitations=self.phone_invitations,
             tell=self.contact_book.tell,
             data_centres=self.installation.data_centres,
+            places=self.installation.places,
             vault=self.installation.vault,
             clock=self.installation.clock,
         )

@@ -6,6 +6,7 @@ sentence that says what to do.
 
 import base64
 import binascii
+import csv
 import os
 import re
 import tomllib
@@ -25,6 +26,7 @@ from connectors.outbound import is_loopback
 from connectors.registry import SERVICES
 from connectors.xroad import is_subsystem
 from consent.ledger.policy import Policy, PolicyError
+from idp.places import read_places
 
 PREFIX = "SEN_"
 
@@ -106,6 +108,8 @@ class Settings:
     """Who may sign the metadata of authenticator models; without it none is imported."""
     data_centres_file: Path | None = None
     """Networks of data centres, from which people seldom sign in; without it no rule looks at them."""
+    network_places_file: Path | None = None
+    """Where networks are; without it no rule judges journeys, and no page names places."""
     breached_passwords_file: Path | None = None
     """Passwords of known breaches, by SHA-1 and sorted; none of them may be chosen."""
     password_mib: int = LEAST_MIB
@@ -152,6 +156,7 @@ _KNOWN = {
     "CSCA_CRL_FILE": "csca_crl_file",
     "FIDO_ROOT_FILE": "fido_root_file",
     "DATA_CENTRES_FILE": "data_centres_file",
+    "NETWORK_PLACES_FILE": "network_places_file",
     "BREACHED_PASSWORDS_FILE": "breached_passwords_file",
     "PASSWORD_MIB": "password_mib",
     "REGISTERS_URL": "registers_url",
@@ -192,6 +197,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         csca_file=csca_file,
         csca_crl_file=csca_crl_file,
         data_centres_file=_networks("DATA_CENTRES_FILE", values.get("data_centres_file")),
+        network_places_file=_places("NETWORK_PLACES_FILE", values.get("network_places_file")),
         breached_passwords_file=_sorted_hashes(
             "BREACHED_PASSWORDS_FILE", values.get("breached_passwords_file")
         ),
@@ -350,6 +356,17 @@ def _networks(name: str, text: str | None) -> Path | None:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"SEN_{name}: {path} cannot be read as text") from error
     except ValueError as error:
+        raise SettingsError(f"SEN_{name}: {error} in {path}") from error
+    return path
+
+
+def _places(name: str, text: str | None) -> Path | None:
+    path = _existing(name, text)
+    try:
+        read_places(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"SEN_{name}: {path} cannot be read as text") from error
+    except (ValueError, csv.Error) as error:
         raise SettingsError(f"SEN_{name}: {error} in {path}") from error
     return path
 

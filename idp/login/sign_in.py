@@ -29,9 +29,10 @@ from idp.login.errors import (
     SignInRefusedError,
     TooManyFailuresError,
 )
-from idp.login.known_browsers import KnownBrowsers, coarse
-from idp.login.risk import AddressList, Decision, Surroundings, judge
+from idp.login.known_browsers import KnownBrowsers
+from idp.login.risk import AddressList, Decision, Surroundings, is_impossible, judge
 from idp.oidc.grants import Grants
+from idp.places import Places
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class SignInDesk:
     phone_invitations: PhoneInvitations
     tell: Callable[[str, NoticeKind, dict[str, str]], None]
     data_centres: AddressList
+    places: Places
     vault: Vault
     clock: Clock
 
@@ -460,7 +462,7 @@ class SignInDesk:
             # Whoever has a passkey has lost none.
             self.tell(account.subject_id, NoticeKind.RECOVERY_CANCELLED, {})
         if not is_known:
-            facts = {"browser": visitor.browser, "network": coarse(visitor.address)}
+            facts = {"browser": visitor.browser, "network": self.places.told(visitor.address)}
             self.tell(account.subject_id, NoticeKind.SIGN_IN, facts)
         return session, cookie
 
@@ -478,6 +480,7 @@ class SignInDesk:
                 is_new_browser=not self._is_known(account, visitor),
                 has_incident=self.incidents.has_open(account.id),
                 is_data_centre=visitor.address in self.data_centres,
+                is_impossible_journey=self._is_impossible(account, visitor),
                 has_many_failures=self.limits.is_exhausted(
                     (limits.MANY_FAILURES, counted_as(account, ""))
                 ),
@@ -485,6 +488,15 @@ class SignInDesk:
         )
         if rule.decision is not Decision.ALLOW:
             raise RiskError(rule.reason)
+
+    def _is_impossible(self, account: Account, visitor: Visitor) -> bool:
+        """True when nobody gets here in the time since the sign-in before, wherever that was."""
+        before = self.sessions.latest_sign_in(account.id) if self.places else None
+        if before is None:
+            return False
+        at, address = before
+        kilometres = self.places.kilometres(address, visitor.address)
+        return kilometres is not None and is_impossible(kilometres, self.clock() - at)
 
     def _is_known(self, account: Account, visitor: Visitor) -> bool:
         if not visitor.known:

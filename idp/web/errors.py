@@ -91,6 +91,23 @@ _TABLE = {
             "passkey, or from the network at home or of your phone."
         ),
     ),
+    "risk-journey": Words(
+        401,
+        N_("The password alone is not enough"),
+        N_(
+            "The last sign-in to this account was so far away that nobody travels that way in this time. "
+            "Sign in with a passkey, use a browser you have used before, or wait some hours."
+        ),
+    ),
+    "risk-journey-refused": Words(
+        403,
+        N_("Not from this place now"),
+        N_(
+            "The last sign-in to this account was so far away that nobody travels that way in this time, "
+            "and a false page can pass password and code on. Sign in with a passkey, use a browser you "
+            "have used before, or wait some hours."
+        ),
+    ),
     "risk-failures": Words(
         401,
         N_("The password alone is not enough"),
