@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     delete,
     insert,
+    or_,
     select,
     update,
 )
@@ -88,6 +89,7 @@ class EventKind(StrEnum):
     RECOVERY_BEGUN = "recovery-begun"
     RECOVERED = "recovered"
     CARD_GIVEN = "card-given"
+    PHONE_CODE_GIVEN = "phone-code-given"
 
 
 class ActorKind(StrEnum):
@@ -126,6 +128,8 @@ account = Table(
     Column("closed_at", UTCDateTime),
     Column("closed_reason", String(24)),
     Column("successor_of", String(32)),
+    # That of the pages the holder chose last; empty until she did.
+    Column("language", String(8)),
 )
 # One live account a subject; a foreigner who naturalises has a closed one beside it.
 Index(
@@ -198,6 +202,7 @@ class Account:
     closed_at: datetime | None = None
     closed_reason: CloseReason | None = None
     successor_of: str | None = None
+    language: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -262,6 +267,13 @@ class Accounts:
     def find_of_subject(self, subject_id: str) -> Account | None:
         """Return the subject's account, if one was issued; a live one before closed ones."""
         return self._one(account.c.subject_id == subject_id)
+
+    def remember_language(self, account_id: str, language: str) -> None:
+        """Remember in which language the holder reads: letters to her are written in it."""
+        is_other = or_(account.c.language.is_(None), account.c.language != language)
+        self._db.execute(
+            update(account).where(account.c.id == account_id, is_other).values(language=language)
+        )
 
     def set_level(
         self,
@@ -491,6 +503,7 @@ class Accounts:
             closed_at=row.closed_at,
             closed_reason=CloseReason(row.closed_reason) if row.closed_reason else None,
             successor_of=row.successor_of,
+            language=row.language,
         )
 
 

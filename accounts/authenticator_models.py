@@ -23,7 +23,7 @@ from webauthn.helpers import parse_attestation_object
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import AttestationFormat, RegistrationCredential
 
-from accounts.fido_metadata import Metadata, Model
+from accounts.fido_metadata import Biometric, Metadata, Model
 from accounts.schema import metadata
 
 _AAGUID_EXTENSION = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
@@ -36,6 +36,7 @@ authenticator_model = Table(
     Column("name", String(120), nullable=False),
     Column("is_hardware", Boolean, nullable=False),
     Column("is_revoked", Boolean, nullable=False),
+    Column("biometric", String(16), nullable=False),
     Column("roots", JSON, nullable=False),
     Column("number", Integer, nullable=False),
 )
@@ -67,6 +68,7 @@ class AuthenticatorModels:
                 "name": one.name,
                 "is_hardware": one.is_hardware,
                 "is_revoked": one.is_revoked,
+                "biometric": one.biometric.value,
                 "roots": list(one.roots),
                 "number": told.number,
             }
@@ -94,12 +96,19 @@ class AuthenticatorModels:
         ).first()
         if row is None:
             return None
-        return Model(row.aaguid, row.name, row.is_hardware, row.is_revoked, tuple(row.roots))
+        return Model(
+            row.aaguid,
+            row.name,
+            row.is_hardware,
+            row.is_revoked,
+            Biometric(row.biometric),
+            tuple(row.roots),
+        )
 
-    def protects(self, aaguid: str | None) -> bool:
-        """True when keys of the model stay in hardware, as far as its maker knows today."""
-        model = self.find(aaguid) if aaguid else None
-        return model is not None and model.is_hardware and not model.is_revoked
+    def protecting(self, aaguid: str) -> Model | None:
+        """Return the model if its keys stay in hardware, as far as its maker knows today."""
+        model = self.find(aaguid)
+        return model if model is not None and model.is_hardware and not model.is_revoked else None
 
     def proved_by(
         self, credential: RegistrationCredential, aaguid: str, checks: dict[str, Any]

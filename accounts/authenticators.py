@@ -51,6 +51,8 @@ from webauthn.helpers.structs import (
 from accounts.account import Account
 from accounts.authenticator_models import AuthenticatorModels
 from accounts.errors import LastAuthenticatorError, PasskeyRefusedError, PasskeyUnknownError
+from accounts.fido_metadata import Biometric
+from accounts.levels import AuthenticationMethod
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 
 CEREMONY_LIFETIME = timedelta(minutes=5)
@@ -61,6 +63,17 @@ _ALGORITHMS = [
     COSEAlgorithmIdentifier.EDDSA,
     COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
 ]
+
+
+_BY_MODEL = {
+    Biometric.NONE: (AuthenticationMethod.HARDWARE_KEY,),
+    Biometric.OTHER: (AuthenticationMethod.HARDWARE_KEY, AuthenticationMethod.BIOMETRIC_KEY),
+    Biometric.FINGERPRINT: (
+        AuthenticationMethod.HARDWARE_KEY,
+        AuthenticationMethod.FINGERPRINT_KEY,
+    ),
+}
+"""What a key of hardware proves beside a passkey, by what unlocks it."""
 
 
 class Ceremony(StrEnum):
@@ -330,7 +343,15 @@ class Passkeys:
         """True when the key proved to be of a model that keeps it in hardware, and that nobody
         revoked since.
         """
-        return key.attested and not key.backup_eligible and self._models.protects(key.aaguid)
+        return AuthenticationMethod.HARDWARE_KEY in self.proves(key)
+
+    def proves(self, key: Passkey) -> tuple[AuthenticationMethod, ...]:
+        """Return what an assertion by the key proves, as its model is judged today."""
+        proved = (AuthenticationMethod.PASSKEY,)
+        if not key.attested or key.backup_eligible:
+            return proved
+        model = self._models.protecting(key.aaguid)
+        return (*proved, *_BY_MODEL[model.biometric]) if model is not None else proved
 
     def remove(self, account_id: str, passkey_id: str, *, has_password: bool) -> bool:
         """Remove one of the account's passkeys; False when it has no such passkey.

@@ -7,6 +7,7 @@ over another one. Which request a reading answers is decided by one conditional 
 import base64
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    and_,
     delete,
     insert,
     select,
@@ -28,13 +30,26 @@ from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.vault import Vault
 
 LIFE = timedelta(minutes=5)
+PROOF_LIFE = timedelta(minutes=5)
+"""For so long after a good reading the browser that asked for it may go on with it."""
 _CODE_BYTES = 10
+
+
+class Purpose(StrEnum):
+    """What a reading is for; the reader app shows it."""
+
+    LEVEL_02 = "account-level-02"
+    RECOVERY = "account-recovery"
+    SIGN_IN = "authentication"
+    PHONE = "phone-enrolment"
+
 
 chip_request = Table(
     "chip_request",
     metadata,
     Column("id", String(32), primary_key=True),
-    # For an application, or for the recovery of an account that a browser session is signed in to.
+    Column("purpose", String(16), nullable=False),
+    # For an application, or for an account that a browser session is signed in to.
     Column("application_id", String(32), ForeignKey("application.id"), index=True),
     Column("account_id", String(32), ForeignKey("account.id"), index=True),
     Column("session_id", String(32)),
@@ -45,6 +60,9 @@ chip_request = Table(
     Column("spent_at", UTCDateTime),
     # Why the reading that spent it was refused; empty while nothing is judged, or when it was good.
     Column("refusal", String(32), nullable=False),
+    # When the card proved itself and its register called it valid, until the browser takes it up.
+    Column("proved_at", UTCDateTime),
+    Column("taken_at", UTCDateTime),
 )
 
 
@@ -53,6 +71,7 @@ class ChipRequest:
     """A request as it stands."""
 
     id: str
+    purpose: Purpose
     application_id: str | None
     account_id: str | None
     session_id: str | None
@@ -74,13 +93,18 @@ class ChipRequests:
     def begin(self, application_id: str) -> str:
         """Make a request and return its code, which is kept as a MAC only; it ends the one before."""
         return self._begin(
-            chip_request.c.application_id == application_id, application_id=application_id
+            chip_request.c.application_id == application_id,
+            purpose=Purpose.LEVEL_02.value,
+            application_id=application_id,
         )
 
-    def begin_for_account(self, account_id: str, session_id: str) -> str:
-        """Make a request for the recovery of an account and return its code, as ``begin`` does."""
+    def begin_for_account(self, purpose: Purpose, account_id: str, session_id: str) -> str:
+        """Make a request for whoever is signed in and return its code, as ``begin`` does."""
         return self._begin(
-            chip_request.c.account_id == account_id, account_id=account_id, session_id=session_id
+            _of_account(account_id, purpose),
+            purpose=purpose.value,
+            account_id=account_id,
+            session_id=session_id,
         )
 
     def _begin(self, before: ColumnElement[bool], **whose: str) -> str:
@@ -133,13 +157,38 @@ class ChipRequests:
             update(chip_request).where(chip_request.c.id == request_id).values(refusal=reason)
         )
 
+    def note_proof(self, request_id: str) -> None:
+        """Keep that the card proved itself, for the browser session that asked for it."""
+        self._db.execute(
+            update(chip_request)
+            .where(chip_request.c.id == request_id)
+            .values(proved_at=self._clock())
+        )
+
+    def take_proof(self, purpose: Purpose, account_id: str, session_id: str) -> bool:
+        """Use up a proof of the last minutes that this session asked for; False when there is none."""
+        now = self._clock()
+        return (
+            self._db.execute(
+                update(chip_request)
+                .where(
+                    _of_account(account_id, purpose),
+                    chip_request.c.session_id == session_id,
+                    chip_request.c.proved_at > now - PROOF_LIFE,
+                    chip_request.c.taken_at.is_(None),
+                )
+                .values(taken_at=now)
+            ).rowcount
+            > 0
+        )
+
     def latest_of(self, application_id: str) -> ChipRequest | None:
         """Return the application's newest request."""
         return self._latest(chip_request.c.application_id == application_id)
 
-    def latest_of_account(self, account_id: str) -> ChipRequest | None:
-        """Return the newest request for the account's recovery."""
-        return self._latest(chip_request.c.account_id == account_id)
+    def latest_of_account(self, account_id: str, purpose: Purpose) -> ChipRequest | None:
+        """Return the account's newest request for this purpose."""
+        return self._latest(_of_account(account_id, purpose))
 
     def _latest(self, which: ColumnElement[bool]) -> ChipRequest | None:
         row = self._db.execute(
@@ -161,9 +210,14 @@ class ChipRequests:
         return self._vault.mac("chip-request", typed)
 
 
+def _of_account(account_id: str, purpose: Purpose) -> ColumnElement[bool]:
+    return and_(chip_request.c.account_id == account_id, chip_request.c.purpose == purpose.value)
+
+
 def _request(row: Any) -> ChipRequest:
     return ChipRequest(
         row.id,
+        Purpose(row.purpose),
         row.application_id,
         row.account_id,
         row.session_id,

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 import jwt
@@ -25,11 +26,30 @@ _REVOKED = frozenset(
     }
 )
 """Statuses (§3.1.4) after which a model's keys count as any other passkey."""
+_BIOMETRICS = frozenset(
+    {
+        "fingerprint_internal",
+        "faceprint_internal",
+        "eyeprint_internal",
+        "handprint_internal",
+        "voiceprint_internal",
+    }
+)
+"""User verification methods (FIDO Registry of Predefined Values §3.1) of the key's own sensor."""
 _GREATEST_BLOB = 64 * 1024 * 1024
 
 
 class MetadataRefusedError(Exception):
     """The file is not what the configured root signed; the message says where it fails."""
+
+
+class Biometric(StrEnum):
+    """Whether nothing but a biometric unlocks a model's keys, and which."""
+
+    NONE = ""
+    FINGERPRINT = "fingerprint"
+    OTHER = "other"
+    """Another one, or one of several."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,7 @@ class Model:
     name: str
     is_hardware: bool
     is_revoked: bool
+    biometric: Biometric
     roots: tuple[str, ...]
 
 
@@ -129,5 +150,20 @@ def _models(entries: list[dict[str, Any]]) -> Iterable[Model]:
             name=str(statement["description"])[:120],
             is_hardware=bool(_HARDWARE.intersection(statement.get("keyProtection") or ())),
             is_revoked=bool(_REVOKED & statuses),
+            biometric=_biometric(statement.get("userVerificationDetails") or ()),
             roots=tuple(statement.get("attestationRootCertificates") or ()),
         )
+
+
+def _biometric(alternatives: Iterable[Iterable[dict[str, Any]]]) -> Biometric:
+    """Return the biometric without which no alternative (FIDO Metadata Statement §4) unlocks a key: one
+    with a passcode, a pattern or mere presence alone makes the model like any other.
+    """
+    needed = [
+        {str(one["userVerificationMethod"]) for one in together} & _BIOMETRICS
+        for together in alternatives
+    ]
+    if not needed or not all(needed):
+        return Biometric.NONE
+    is_finger = all("fingerprint_internal" in one for one in needed)
+    return Biometric.FINGERPRINT if is_finger else Biometric.OTHER

@@ -51,25 +51,58 @@ class AuthenticationMethod(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the name of a method, not a secret
     PASSKEY = "passkey"
     ACTIVATION_CODE = "activation-code"
+    ENROLMENT_CODE = "enrolment-code"
+    """An office's code to set a phone up."""
     TOTP = "totp"
     CODE_CARD = "code-card"
     PHONE = "phone"
     HARDWARE_KEY = "hardware-key"
     """Beside ``PASSKEY``: the key proved by attestation that hardware protects it."""
+    BIOMETRIC_KEY = "biometric-key"
+    """Beside ``HARDWARE_KEY``: nothing but a biometric unlocks keys of this model."""
+    FINGERPRINT_KEY = "fingerprint-key"
+    """The same, and the biometric can only be a fingerprint."""
+    FACE = "face"
+    """A live capture agreed with the portrait that the identity-card register holds."""
+    CHIP = "chip"
+    """The chip of the holder's own identity card signed our nonce."""
+    KNOWN_SECRET = "known-secret"  # noqa: S105 - the name of a method, not a secret
+    """The account's password, given on top of what was proved before."""
 
 
 SECOND_FACTORS = frozenset({AuthenticationMethod.TOTP, AuthenticationMethod.CODE_CARD})
 """What proves possession beside a password; alone it opens nothing."""
+STEPS = frozenset(
+    {AuthenticationMethod.FACE, AuthenticationMethod.CHIP, AuthenticationMethod.KNOWN_SECRET}
+)
+"""What is proved on top of level 2; alone it opens nothing."""
+BIOMETRIC = frozenset(
+    {
+        AuthenticationMethod.FACE,
+        AuthenticationMethod.BIOMETRIC_KEY,
+        AuthenticationMethod.FINGERPRINT_KEY,
+    }
+)
+"""What proves a biometric."""
+KNOWN = frozenset({AuthenticationMethod.PASSWORD, AuthenticationMethod.KNOWN_SECRET})
+"""What proves something known."""
 
 _METHOD_REFERENCES = {
     AuthenticationMethod.PASSWORD: ("pwd",),
     AuthenticationMethod.ACTIVATION_CODE: ("otp",),
+    AuthenticationMethod.ENROLMENT_CODE: ("otp",),
     AuthenticationMethod.PASSKEY: ("pop", "user", "mfa"),
     AuthenticationMethod.TOTP: ("otp", "mfa"),
     AuthenticationMethod.CODE_CARD: ("otp", "mfa"),
     # A key in the phone's browser, used by somebody present who had unlocked a passkey there.
     AuthenticationMethod.PHONE: ("swk", "user", "mfa"),
     AuthenticationMethod.HARDWARE_KEY: ("hwk",),
+    # Which biometric unlocked it, such a key does not say.
+    AuthenticationMethod.BIOMETRIC_KEY: (),
+    AuthenticationMethod.FINGERPRINT_KEY: ("fpt",),
+    AuthenticationMethod.FACE: ("face", "mfa"),
+    AuthenticationMethod.CHIP: ("sc",),
+    AuthenticationMethod.KNOWN_SECRET: ("pwd",),
 }
 
 
@@ -95,12 +128,36 @@ ACR_VALUES = (
     PHISHING_RESISTANT,
     HARDWARE_PROTECTED,
 )
-"""The ``acr`` values that a sign-in can reach here and now; advertised in discovery."""
+"""The ``acr`` values that a sign-in can reach everywhere; advertised in discovery."""
+
+
+def acr_values(*, by_face: bool, by_chip: bool, by_key: bool) -> tuple[str, ...]:
+    """Return the ``acr`` values of an installation: level 3 where faces are compared, or keys that only
+    a biometric unlocks can be told; level 4 where faces are compared and cards examined.
+    """
+    more = [AuthenticationLevel.LEVEL_3.acr] if by_face or by_key else []
+    more += [AuthenticationLevel.LEVEL_4.acr] if by_face and by_chip else []
+    return (*ACR_VALUES[:2], *more, *ACR_VALUES[2:])
 
 
 def strength_of(methods: Iterable[AuthenticationMethod]) -> Strength:
     """Return what the methods prove together."""
     proved = frozenset(methods)
+    own = _strength_without_steps(proved)
+    if own.level < AuthenticationLevel.LEVEL_2 or not proved & BIOMETRIC:
+        return own
+    # Art. 20: level 4 is a biometric, something possessed and something known. What a phone approved
+    # from afar stays below it (docs/decisions/0021).
+    is_highest = (
+        AuthenticationMethod.CHIP in proved
+        and bool(proved & KNOWN)
+        and AuthenticationMethod.PHONE not in proved
+    )
+    level = AuthenticationLevel.LEVEL_4 if is_highest else AuthenticationLevel.LEVEL_3
+    return own._replace(level=level)
+
+
+def _strength_without_steps(proved: frozenset[AuthenticationMethod]) -> Strength:
     if AuthenticationMethod.PASSKEY in proved:
         # User verification may be a PIN, which the server cannot tell from a fingerprint, so a
         # browser passkey is two factors without a proven biometric: level 2 (Art. 20).

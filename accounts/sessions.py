@@ -28,6 +28,7 @@ from sqlalchemy import (
 from accounts.account import AccountState, account, account_lock
 from accounts.levels import (
     SECOND_FACTORS,
+    STEPS,
     AuthenticationLevel,
     AuthenticationMethod,
     Strength,
@@ -57,6 +58,8 @@ browser_session = Table(
     Column("address", String(45), nullable=False),
 )
 
+_COMPLETING = SECOND_FACTORS | STEPS
+"""What adds to the proofs before it, and begins nothing anew."""
 _OPEN_ACCOUNT = (
     account.c.state == AccountState.ACTIVE.value,
     ~select(account_lock.c.account_id).where(account_lock.c.account_id == account.c.id).exists(),
@@ -163,7 +166,7 @@ class BrowserSessions:
             "browser": browser[:200],
             "address": address[:45],
         }
-        if kept is None or not SECOND_FACTORS.issuperset(methods):
+        if kept is None or not _COMPLETING.issuperset(methods):
             lives = self._limits.absolute[strength_of(proved).level]
             values |= {"authenticated_at": now, "expires_at": now + lives}
         if kept is not None:
@@ -235,6 +238,16 @@ class BrowserSessions:
         idle = self._limits.idle
         return [_session(row) for row in rows if now - row.last_seen_at < idle[row.level]]
 
+    def latest_sign_in(self, account_id: str) -> tuple[datetime, str] | None:
+        """Return when and at which address the account was signed in to last, ended or not."""
+        row = self._db.execute(
+            select(browser_session.c.authenticated_at, browser_session.c.address)
+            .where(browser_session.c.account_id == account_id)
+            .order_by(browser_session.c.authenticated_at.desc())
+            .limit(1)
+        ).first()
+        return (row.authenticated_at, row.address) if row is not None else None
+
     def end(self, account_id: str, session_id: str) -> bool:
         """End one of the account's sessions; False when it has no such live session."""
         return (
@@ -268,9 +281,9 @@ def _joined(
     before: tuple[AuthenticationMethod, ...], methods: tuple[AuthenticationMethod, ...]
 ) -> tuple[AuthenticationMethod, ...]:
     # A re-authentication with the password alone must not keep claiming yesterday's passkey, so
-    # only the latest proof counts, except that a second factor completes the password before it, and
-    # a setup code explains how the session began.
-    if SECOND_FACTORS.issuperset(methods) or AuthenticationMethod.ACTIVATION_CODE in before:
+    # only the latest proof counts, except that a second factor completes the password before it, a
+    # step adds to both, and a setup code explains how the session began.
+    if _COMPLETING.issuperset(methods) or AuthenticationMethod.ACTIVATION_CODE in before:
         return tuple(dict.fromkeys((*before, *methods)))
     return methods
 

@@ -6,6 +6,7 @@ from accounts.attributes import Source
 from accounts.schema import Clock
 from connectors.breaker import Breaker
 from connectors.enterprises import ENTERPRISES
+from connectors.face_match import FaceMatch
 from connectors.identity_cards import IDENTITY_CARDS
 from connectors.immigration import IMMIGRATION
 from connectors.officials import OFFICIALS
@@ -38,8 +39,12 @@ def remote_registers(
             service,
             found.get(service.source.value, service.place(instance)),
             server,
-            clock,
             Breaker(clock),
         )
         for service in SERVICES
     }
+
+
+def remote_face_match(server: SecurityServer, clock: Clock, place: str) -> FaceMatch:
+    """Return the service at this subsystem that compares faces."""
+    return FaceMatch(place, server, Breaker(clock))

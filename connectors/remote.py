@@ -1,4 +1,4 @@
-"""A register on the other side of X-Road: what is common to all six.
+"""A register on the other side of X-Road: what is common to all of them.
 
 What differs, who keeps it, whom it knows by which number, and what its fields are called, is a
 ``Service`` in a module of its own.
@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from accounts.attributes import Source
-from accounts.schema import Clock
 from accounts.subject import IdentifierType, canonical
 from connectors.breaker import Breaker
 from connectors.errors import RegisterFaultError
@@ -19,7 +18,7 @@ from connectors.wire import Field
 from connectors.xroad import Cause, SecurityServer
 
 Given = TypeVar("Given")
-_GREATEST_LEAD = timedelta(minutes=5)
+GREATEST_LEAD = timedelta(minutes=5)
 """A register's clock may be so far ahead of ours."""
 
 
@@ -53,22 +52,21 @@ def person_by_number(query: Query) -> dict[str, str]:
     }
 
 
-class RemoteRegister:
-    """One register; satisfies ``connectors.protocol.Register`` and ``Feed``. Safe for threads."""
+class Remote:
+    """Something that is reached by our security server, and left alone for a while when it keeps
+    failing. Safe to share between threads.
+    """
 
-    def __init__(
-        self, service: Service, place: str, server: SecurityServer, clock: Clock, breaker: Breaker
-    ) -> None:
-        self._service = service
+    def __init__(self, name: str, place: str, server: SecurityServer, breaker: Breaker) -> None:
+        self._name = name
         self._place = place
         self._server = server
-        self._clock = clock
         self._breaker = breaker
 
     @property
     def name(self) -> str:
-        """The register's name."""
-        return self._service.source.value
+        """What it is called in logs and on pages."""
+        return self._name
 
     @property
     def not_available_since(self) -> datetime | None:
@@ -79,6 +77,30 @@ class RemoteRegister:
     def rests(self) -> bool:
         """True while nobody is asked, because the last answers failed."""
         return self._breaker.is_open
+
+    def _ask(self, service: str, document: Mapping[str, Any], cause: Cause) -> dict[str, Any]:
+        return self._server.ask(f"{self._place}/{service}", document, cause)
+
+    def _attempt(self, ask: Callable[[], Given]) -> Given | Unavailable:
+        if not self._breaker.admits():
+            return Unavailable(self.name, "resting", self._breaker.not_available_since)
+        try:
+            answer = ask()
+        except RegisterFaultError as error:
+            self._breaker.failed()
+            return Unavailable(self.name, error.detail, self._breaker.not_available_since)
+        self._breaker.succeeded()
+        return answer
+
+
+class RemoteRegister(Remote):
+    """One register; satisfies ``connectors.protocol.Register`` and ``Feed``."""
+
+    def __init__(
+        self, service: Service, place: str, server: SecurityServer, breaker: Breaker
+    ) -> None:
+        super().__init__(service.source.value, place, server, breaker)
+        self._service = service
 
     def look_up(self, query: Query, entry: str, now: datetime) -> Answer:
         """Ask the register.
@@ -94,35 +116,17 @@ class RemoteRegister:
             return NotFound(self.name)
         named = self._service.named_by(query)
         fields = sorted({field.name for field in wanted.values()})
-        cause = _cause(query, entry)
+        cause = cause_of(query, entry)
         return self._attempt(
             lambda: self._read(
-                self._server.ask(f"{self._place}/look-up", {**named, "fields": fields}, cause),
-                named,
-                wanted,
-                now,
+                self._ask("look-up", {**named, "fields": fields}, cause), named, wanted, now
             )
         )
 
     def changes(self, after: int, limit: int) -> tuple[Event, ...] | Unavailable:
         """Ask for what changed."""
         document = {"after": after, "limit": limit}
-        return self._attempt(
-            lambda: _events(
-                self._server.ask(f"{self._place}/changes", document, Cause()), after, limit
-            )
-        )
-
-    def _attempt(self, ask: Callable[[], Given]) -> Given | Unavailable:
-        if not self._breaker.admits():
-            return Unavailable(self.name, "resting", self._breaker.not_available_since)
-        try:
-            answer = ask()
-        except RegisterFaultError as error:
-            self._breaker.failed()
-            return Unavailable(self.name, error.detail, self._breaker.not_available_since)
-        self._breaker.succeeded()
-        return answer
+        return self._attempt(lambda: _events(self._ask("changes", document, Cause()), after, limit))
 
     def _read(
         self,
@@ -140,7 +144,7 @@ class RemoteRegister:
         stated = answer.get("fields")
         try:
             as_of = datetime.fromisoformat(str(answer.get("as_of")))
-            if not isinstance(stated, dict) or as_of - now > _GREATEST_LEAD:
+            if not isinstance(stated, dict) or as_of - now > GREATEST_LEAD:
                 raise RegisterFaultError("wrong-answer")
             values = {
                 claim: field.read(stated[field.name])
@@ -152,7 +156,8 @@ class RemoteRegister:
         return Record(self.name, values, as_of)
 
 
-def _cause(query: Query, entry: str) -> Cause:
+def cause_of(query: Query, entry: str) -> Cause:
+    """Return whom a question is asked for, and under which use entry."""
     user = query.user
     if not user and query.birthdate is not None:
         user = canonical(query.identifier_type, query.identifier)

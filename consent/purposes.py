@@ -94,6 +94,18 @@ _PURPOSES = (
         _YEAR,
     ),
     Purpose(
+        "account-identity-check",
+        1,
+        {"vi": "Xác minh đúng là bạn đang đăng nhập", "en": "Checking that it is you who signs in"},
+        {
+            "vi": "Khi bạn yêu cầu, ảnh chụp trực tiếp hoặc thẻ căn cước của bạn được đối chiếu với "
+            "cơ sở dữ liệu căn cước; Sen ID chỉ nhận kết quả đúng hay không đúng.",
+            "en": "At your wish your live picture or your identity card is compared with the "
+            "identity-card database; Sen ID learns only whether it agrees.",
+        },
+        _YEAR,
+    ),
+    Purpose(
         "own-question",
         1,
         {"vi": "Chuyển đề nghị của bạn", "en": "Passing on what you ask"},

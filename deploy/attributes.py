@@ -12,9 +12,9 @@ Made by `make attributes` from `accounts/dictionary.py`; the same rows are on th
 
 - **Class**: basic (B) or sensitive (S) personal data under Decree 356/2025/ND-CP. A sensitive claim is never
   part of a scope's bundle: each has its own tick, and the register is asked for it only when a consent covers it.
-- **Needs**: least account level / least authentication level (Decree 69/2024/ND-CP Art. 7 and 20). No way of
-  signing in reaches authentication level 3 yet, so claims that need it are not released; userinfo says so in
-  `vn_withheld` ([decisions/0015](decisions/0015-attributes-and-chip.md)).
+- **Needs**: least account level / least authentication level (Decree 69/2024/ND-CP Art. 7 and 20). What
+  the sign-in did not prove is not released; userinfo says so in `vn_withheld`. How levels 3 and 4 are reached:
+  [sign-in.md](sign-in.md).
 - **By name**: comes only when the `claims` parameter names it; otherwise it comes with its scope.
 - **Law**: only for purposes of bodies that Decree 70/2024/ND-CP Art. 9 lists.
 - Of third persons nothing is held or released but name and relation.

@@ -16,6 +16,7 @@ from accounts.account import HOLDER, Accounts, Actor
 from accounts.errors import AccountsError
 from accounts.incidents import Incident, Incidents
 from accounts.notices import Notice, NoticeKind, Notices
+from accounts.phone_invitations import PhoneInvitations
 from accounts.recoveries import Recoveries
 from accounts.schema import Clock
 from accounts.sessions import BrowserSessions
@@ -67,6 +68,7 @@ class Alarm:
     grants: Grants
     consents: Consents
     recoveries: Recoveries
+    phone_invitations: PhoneInvitations
     vault: Vault
     clock: Clock
 
@@ -123,6 +125,7 @@ class Alarm:
         if is_new:
             if self.recoveries.cancel(account.id):
                 self.accounts.spend_activation_code(account.id)
+            self.phone_invitations.end_all(account.id)
             self.sessions.end_all(account.id)
             self.grants.revoke_of_account(account.id)
             self.consents.pause(account.subject_id)

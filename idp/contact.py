@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.account import Accounts
 from accounts.attributes import HeldAttributes, Source
 from accounts.errors import AccountsError, BadPhoneError
 from accounts.notices import By, NoticeKind, Notices
@@ -57,6 +58,18 @@ class ContactBook:
 
     held: HeldAttributes
     notices: Notices
+    accounts: Accounts
+
+    def language_of(self, subject_id: str) -> str | None:
+        """Return the language in which the person reads: that of the pages she chose last, else the
+        one she stated; None when neither is known.
+        """
+        found = self.accounts.find_of_subject(subject_id)
+        if found is not None and found.language:
+            return found.language
+        own = self.held.of_subject(subject_id).get(Source.SELF)
+        stated = str(own.values.get("locale") or "") if own else ""
+        return stated.replace("_", "-").partition("-")[0].lower() or None
 
     def of_subject(self, subject_id: str) -> dict[str, str]:
         """Return the contacts that are held."""

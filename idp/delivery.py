@@ -1,7 +1,8 @@
 """Delivers notices to addresses, again and again until they are taken over or given up.
 
 A message says what kind of thing happened and where to read on, and nothing else of a person: mail is
-read by others. It is written in both languages, for nobody can know in which an address reads.
+read by others. It is written in the language in which the person reads, as far as that is known, and
+else in both.
 """
 
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from connectors.errors import MessageRefusedError
 from connectors.messages import Message
 from idp import audit
 from idp.alarm import DISAVOWABLE, link_token
+from idp.database import for_reading
 from idp.services import Installation
 
 INTERVAL = timedelta(seconds=15)
@@ -82,7 +84,8 @@ _WORDS = {
         "Your phone has just let a browser sign in to your Sen ID account.",
     ),
 }
-_SUBJECT = "Sen ID: thông báo về tài khoản của bạn / a notice about your account"
+_LANGUAGES = ("vi", "en")
+_SUBJECT = ("thông báo về tài khoản của bạn", "a notice about your account")
 _NOT_ASKED = (
     "Sen ID không bao giờ gọi điện hoặc viết thư để hỏi mật khẩu hay mã của bạn.",
     "Sen ID never calls or writes to ask for your password or a code.",
@@ -112,11 +115,13 @@ def deliver(installation: Installation) -> dict[str, int]:
 
 def _send(installation: Installation, notice: Notice) -> str:
     assert notice.by is not None  # noqa: S101 - claimed by its way
+    with for_reading(installation.engine).begin() as db:
+        language = installation.services(db).contact_book.language_of(notice.subject_id)
     message = Message(
         id=notice.id,
         to=notice.address,
-        subject=_SUBJECT,
-        text=_text(notice, installation.settings.issuer, installation.vault),
+        subject=f"Sen ID: {' / '.join(_in(language, _SUBJECT))}",
+        text=_text(notice, installation.settings.issuer, installation.vault, language),
         made_at=notice.made_at,
     )
     try:
@@ -138,15 +143,21 @@ def _again(notice: Notice, now: datetime) -> datetime | None:
     return now + _PATIENCE[notice.attempts]
 
 
-def _text(notice: Notice, issuer: str, vault: Vault) -> str:
+def _in(language: str | None, words: tuple[str, str]) -> tuple[str, ...]:
+    """Return the words in this language, or in both where it is unknown or none of ours."""
+    return (words[_LANGUAGES.index(language)],) if language in _LANGUAGES else words
+
+
+def _text(notice: Notice, issuer: str, vault: Vault, language: str | None) -> str:
     link = ""
     if notice.kind in DISAVOWABLE:
         link = f"{issuer}/not-me/{link_token(vault, notice.id)}"
+    words, not_me = _in(language, _WORDS[notice.kind]), _in(language, _NOT_ME)
     if notice.by is By.TEXT_MESSAGE:
-        told = " / ".join(_WORDS[notice.kind])
-        return f"{told} " + (f"{' / '.join(_NOT_ME)}: {link}" if link else f"{issuer}/me/notices")
+        told = " / ".join(words)
+        return f"{told} " + (f"{' / '.join(not_me)}: {link}" if link else f"{issuer}/me/notices")
     paragraphs = []
-    for told, not_me, not_asked in zip(_WORDS[notice.kind], _NOT_ME, _NOT_ASKED, strict=True):
-        lines = [told, f"{issuer}/me/notices", f"{not_me}: {link}" if link else "", not_asked]
+    for told, mine, not_asked in zip(words, not_me, _in(language, _NOT_ASKED), strict=True):
+        lines = [told, f"{issuer}/me/notices", f"{mine}: {link}" if link else "", not_asked]
         paragraphs.append("\n".join(filter(None, lines)))
     return "\n\n".join(paragraphs) + "\n"

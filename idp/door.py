@@ -91,7 +91,8 @@ class Door:
         self._held.close()
 
     def _discovery(self, _request: wire.Request, _environ: Environ, _id: str) -> wire.Response:
-        return endpoints.discovery(self._installation.settings.issuer)
+        held = self._installation
+        return endpoints.discovery(held.settings.issuer, held.acr_values)
 
     def _jwks(self, _request: wire.Request, _environ: Environ, _id: str) -> wire.Response:
         return endpoints.jwks(self._installation.keys)

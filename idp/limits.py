@@ -48,6 +48,10 @@ PASSWORD_ADDRESS = Limit("password/address", 100, timedelta(minutes=15))
 MANY_FAILURES = Limit("password/account", 7, timedelta(minutes=15))
 """The same count as ``PASSWORD_ACCOUNT``, at which a risk rule begins to wonder."""
 SECOND_FACTOR_ACCOUNT = Limit("second-factor/account", 10, timedelta(hours=1))
+FACE_ACCOUNT = Limit("face/account", 5, timedelta(hours=1))
+"""NIST SP 800-63B-4 §3.2.3 allows five biometric attempts before a delay, or ten that detect attacks."""
+FACE_ADDRESS = Limit("face/address", 50, timedelta(hours=1))
+PHONE_CODE_ADDRESS = Limit("phone-code/address", 20, timedelta(hours=1))
 ACTIVATION_ACCOUNT = Limit("activation/account", 10, timedelta(hours=1))
 ACTIVATION_ADDRESS = Limit("activation/address", 50, timedelta(hours=1))
 DESK_SEARCH = Limit("desk/search", 20, timedelta(hours=1))

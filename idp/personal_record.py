@@ -14,6 +14,7 @@ from sqlalchemy import Table, or_, select
 from accounts.account import Account, ActorKind, account, account_lock
 from accounts.applications import Application, Outcome
 from accounts.attributes import DICTIONARY, best_value
+from accounts.face_checks import face_check
 from accounts.mandates import mandate
 from accounts.phones import phone
 from accounts.secrets import password
@@ -38,6 +39,7 @@ _UNTOLD = {
     "subject_chain": {"subject_id", "oldest_at"},
     "account_lock": set[str](),
     "phone": {"account_id", "public_key"},
+    "face_check": {"ticket_hash", "account_id"},
     "qr_sign_in": {"browser", "sealed", "number", "choices", "signature", "account_id"},
 }
 """Columns that are secrets, or technical and without meaning for a person."""
@@ -215,6 +217,7 @@ class PersonalRecord:
                 for key in services.passkeys.of_account(found.id)
             ],
             "phones": self._rows(phone, phone.c.account_id == found.id),
+            "face_checks": self._rows(face_check, face_check.c.account_id == found.id),
             "sign_ins_by_code": self._rows(qr_sign_in, qr_sign_in.c.account_id == found.id),
         }
 

@@ -67,6 +67,7 @@ def ask(
     wanted: Iterable[str] = (),
     acting: str | None = None,
     stated: dict[str, Any] | None = None,
+    purpose: str = "account-issuing",
     correlation: str,
 ) -> Answer | None:
     """Ask one register about a subject and return its answer, which is held nowhere yet.
@@ -76,7 +77,7 @@ def ask(
     """
     with installation.engine.begin() as db:
         asking = installation.services(db, correlation=correlation).disclosure.asking(
-            subject_id, source, wanted=wanted, acting=acting, stated=stated
+            subject_id, source, wanted=wanted, acting=acting, stated=stated, purpose=purpose
         )
     if asking is None:
         return None

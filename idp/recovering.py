@@ -19,6 +19,7 @@ from accounts.chip.files import Holder
 from accounts.errors import AccountsError
 from accounts.levels import SECOND_FACTORS, AuthenticationMethod
 from accounts.notices import NoticeKind
+from accounts.phone_invitations import PhoneInvitations
 from accounts.phones import Phones
 from accounts.recoveries import Recoveries, Way
 from accounts.schema import Clock
@@ -59,6 +60,7 @@ class Recovering:
     passwords: Passwords
     second_factors: SecondFactors
     phones: Phones
+    phone_invitations: PhoneInvitations
     sessions: BrowserSessions
     grants: Grants
     recoveries: Recoveries
@@ -127,14 +129,7 @@ class Recovering:
             ChipRefusedError: it is not.
             RecoveryRefusedError: the account cannot be used, or an office's code is out.
         """
-        is_valid = (
-            isinstance(card, dict)
-            and card.get("state") == "valid"
-            and card.get("issue") == holder.issued.isoformat()
-            and (card.get("expiry") or "") == (holder.expiry.isoformat() if holder.expiry else "")
-        )
-        if not is_valid:
-            raise ChipRefusedError("card-not-valid")
+        check_valid(holder, card)
         found, now = self.accounts.account(account_id), self.clock()
         self.recoveries.cancel(account_id, Way.TWO_WAYS, Way.CHIP)
         if not found.is_open or not self.recoveries.begin(
@@ -164,6 +159,7 @@ class Recovering:
         self.second_factors.remove_totp(account_id)
         self.second_factors.remove_card(account_id)
         self.phones.remove_all(account_id)
+        self.phone_invitations.end_all(account_id)
         self.accounts.spend_activation_code(account_id)
         self.sessions.end_all(account_id, but=but)
         self.grants.revoke_of_account(account_id)
@@ -177,6 +173,22 @@ class Recovering:
         self.accounts.note(found.id, EventKind.RECOVERY_BEGUN, way.value, actor, ground)
         self.tell(found.subject_id, NoticeKind.RECOVERY_BEGUN, {"way": way.value})
         audit.security_event("recovery.begun", account=found.id, way=way.value)
+
+
+def check_valid(holder: Holder, card: object) -> None:
+    """Compare the card that was read with what the card register says: valid, and this very card.
+
+    Raises:
+        ChipRefusedError: it is not.
+    """
+    is_valid = (
+        isinstance(card, dict)
+        and card.get("state") == "valid"
+        and card.get("issue") == holder.issued.isoformat()
+        and (card.get("expiry") or "") == (holder.expiry.isoformat() if holder.expiry else "")
+    )
+    if not is_valid:
+        raise ChipRefusedError("card-not-valid")
 
 
 def has_two_ways(session: BrowserSession) -> bool:

@@ -15,21 +15,19 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from accounts.attributes import Source
 from connectors.errors import OutboundRefusedError
 from connectors.outbound import Outbound, is_loopback
 from connectors.protocol import EventKind
-from connectors.registry import SERVICES
 from connectors.simulation.cards import authority_file, establish
+from connectors.simulation.faces import capture
 from connectors.simulation.generate import generate
 from connectors.simulation.happenings import happen
 from connectors.simulation.people import KINDS, Kind, people
 from connectors.simulation.reader import chip_of, present
-from connectors.simulation.server import Fault, run, serve
+from connectors.simulation.server import NAMES, Fault, run, serve
 from connectors.simulation.store import opened
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_REGISTERS = [service.source.value for service in SERVICES]
 _DEFAULT_BIND = "127.0.0.1:8110"
 _PROGRESS_FROM = 1000
 
@@ -99,8 +97,8 @@ def registers_serve(file: Path, bind: str, faults: tuple[str, ...]) -> None:
         raise _Failure(f"there is no file {file}; 'sen registers generate' makes one") from error
     except OSError as error:
         raise _Failure(f"cannot serve on {bind} ({error.strerror})") from error
-    for source, fault in switched:
-        simulator.set_fault(source, fault)
+    for name, fault in switched:
+        simulator.set_fault(name, fault)
     click.echo(f"serving the registers on http://{bind}")
     run(simulator, stop)
 
@@ -150,11 +148,30 @@ def registers_read_card(file: Path, person: str, url: str, code: str) -> None:
             raise _Failure(f"the card could not be presented ({error})") from error
     if status != 200:
         raise _Failure(f"refused: {answer.get('reason') or answer.get('error') or status}")
-    click.echo(f"accepted; the application is {answer['application']}")
+    state = f"; the application is {answer['application']}" if "application" in answer else ""
+    click.echo(f"accepted{state}")
+
+
+@registers.command("show-face")
+@click.argument("file", type=_FILE)
+@click.argument("picture", type=_FILE)
+@click.option("--person", required=True, metavar="NUMBER", help="Whose face: a personal number.")
+def registers_show_face(file: Path, picture: Path, person: str) -> None:
+    """Write to PICTURE what a camera sees that PERSON of FILE stands before: a drawn face as PNG, for
+    the page that compares faces.
+    """
+    with _opened(file) as db:
+        if db.execute("SELECT 1 FROM person WHERE number = ?", (person,)).fetchone() is None:
+            raise _Failure("nobody of the population bears this number")
+    try:
+        picture.write_bytes(capture(person))
+    except OSError as error:
+        raise _Failure(f"{picture} cannot be written ({error.strerror})") from error
+    click.echo(f"wrote {picture}")
 
 
 @registers.command("fault")
-@click.argument("register", type=click.Choice([*_REGISTERS, "*"]))
+@click.argument("register", type=click.Choice([*NAMES, "*"]))
 @click.argument("fault", type=click.Choice([*(fault.value for fault in Fault), "none"]))
 @click.option("--at", default=_DEFAULT_BIND, show_default=True, metavar="HOST:PORT")
 def registers_fault(register: str, fault: str, at: str) -> None:
@@ -176,12 +193,12 @@ def registers_fault(register: str, fault: str, at: str) -> None:
     click.echo(f"{register}: {fault}")
 
 
-def _fault(text: str) -> tuple[Source | None, Fault]:
+def _fault(text: str) -> tuple[str | None, Fault]:
     name, _, fault = text.partition("=")
-    if name not in {*_REGISTERS, "*"} or fault not in {one.value for one in Fault}:
+    if name not in {*NAMES, "*"} or fault not in {one.value for one in Fault}:
         known = ", ".join(one.value for one in Fault)
         raise _Failure(f"--fault {text!r} must be REGISTER=FAULT; the faults are {known}")
-    return (None if name == "*" else Source(name)), Fault(fault)
+    return (None if name == "*" else name), Fault(fault)
 
 
 @contextmanager

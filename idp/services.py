@@ -16,10 +16,13 @@ from accounts.chip.trust import Trust
 from accounts.chip_requests import ChipRequests
 from accounts.contact_requests import ContactRequests
 from accounts.data_keys import DataKeyRing, DataKeys
+from accounts.face_checks import FaceChecks
 from accounts.incidents import Incidents
+from accounts.levels import AuthenticationMethod, acr_values
 from accounts.mandates import Mandates
 from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
+from accounts.phone_invitations import PhoneInvitations
 from accounts.phones import Phones
 from accounts.recoveries import Recoveries
 from accounts.schema import Chance, Clock
@@ -31,7 +34,7 @@ from accounts.unlocking import UnlockRequests
 from accounts.vault import Vault
 from connectors.messages import MailServer, TextGateway
 from connectors.outbound import Outbound
-from connectors.registry import remote_registers
+from connectors.registry import remote_face_match, remote_registers
 from connectors.remote import RemoteRegister
 from connectors.xroad import SecurityServer
 from consent.cases import Cases
@@ -55,7 +58,7 @@ from idp.login.interaction import Interactions
 from idp.login.qr import QrSignIns
 from idp.login.risk import AddressList
 from idp.login.sign_in import SignInDesk
-from idp.login.ways import WaysToSignIn
+from idp.login.ways import WaysToSignIn, steps_offered
 from idp.mandating import Mandating
 from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.client_auth import ClientAuthentication
@@ -72,6 +75,7 @@ from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
 from idp.outbox import Outbox
+from idp.places import read_places
 from idp.recovering import Recovering
 from idp.settings import Settings
 from idp.standing import Standing
@@ -125,15 +129,44 @@ class Installation:
             settings.extra_ca_file,
             plain_on_loopback=not settings.is_secure,
         )
-        self.registers = _registers(settings, clock, chance)
+        server = _security_server(settings, chance)
+        self.registers: Mapping[Source, RemoteRegister] = (
+            remote_registers(server, clock, settings.xroad_places) if server is not None else {}
+        )
+        self.face_match = (
+            remote_face_match(server, clock, settings.face_match)
+            if server is not None and settings.face_match
+            else None
+        )
         self.messengers = _messengers(settings)
         self.readings = Readings(self.registers, clock)
         self.card_trust = _card_trust(settings)
         self.data_centres = AddressList.read(settings.data_centres_file)
+        self.places = read_places(settings.network_places_file)
         self.breached_passwords = BreachedPasswords(settings.breached_passwords_file)
         self.key_sets = KeySets(self.outbound, clock)
         self.request_reader = RequestReader(self.relying_parties, self.keys, settings.issuer, clock)
         self.logout_reader = LogoutReader(self.relying_parties, self.keys, settings.issuer)
+
+    @property
+    def can_read_cards(self) -> bool:
+        """True where an identity card can be examined, and its register asked about it."""
+        return self.card_trust is not None and Source.IDENTITY_CARDS in self.registers
+
+    @property
+    def steps(self) -> frozenset[AuthenticationMethod]:
+        """What can be proved here on top of level 2."""
+        return steps_offered(face=self.face_match is not None, chip=self.can_read_cards)
+
+    @property
+    def acr_values(self) -> tuple[str, ...]:
+        """The ``acr`` values that discovery advertises."""
+        steps = self.steps
+        return acr_values(
+            by_face=AuthenticationMethod.FACE in steps,
+            by_chip=AuthenticationMethod.CHIP in steps,
+            by_key=self.settings.fido_root_file is not None,
+        )
 
     def services(self, db: Connection, *, correlation: str = "", address: str = "") -> "Services":
         """Return the objects that work within the connection's transaction."""
@@ -162,15 +195,14 @@ def prepare_keys(installation: Installation) -> None:
         services.log_keys.ensure()
 
 
-def _registers(settings: Settings, clock: Clock, chance: Chance) -> Mapping[Source, RemoteRegister]:
-    """Return the registers behind our security server; without one there are none."""
+def _security_server(settings: Settings, chance: Chance) -> SecurityServer | None:
+    """Return the way to the registers; without one nothing is asked."""
     if settings.registers_url is None:
-        return {}
+        return None
     address = urlsplit(settings.registers_url)
     # A way out of its own: what relying parties register can never lead to the security server.
     outbound = Outbound(frozenset({address.netloc}), settings.extra_ca_file, plain_on_loopback=True)
-    server = SecurityServer(settings.registers_url, settings.xroad_client, outbound, chance)
-    return remote_registers(server, clock, settings.xroad_places)
+    return SecurityServer(settings.registers_url, settings.xroad_client, outbound, chance)
 
 
 def _card_trust(settings: Settings) -> Trust | None:
@@ -239,6 +271,12 @@ class Services:
         return Phones(self.db, i.clock, i.chance)
 
     @lazily
+    def phone_invitations(self) -> PhoneInvitations:
+        """Invitations to set a phone up."""
+        i = self.installation
+        return PhoneInvitations(self.db, i.clock, i.chance, i.vault)
+
+    @lazily
     def qr_sign_ins(self) -> QrSignIns:
         """Sign-ins by QR code."""
         i = self.installation
@@ -249,7 +287,13 @@ class Services:
     @lazily
     def ways(self) -> WaysToSignIn:
         """What accounts have to sign in with."""
-        return WaysToSignIn(self.passkeys, self.passwords, self.second_factors)
+        steps = self.installation.steps
+        return WaysToSignIn(self.passkeys, self.passwords, self.second_factors, steps)
+
+    @lazily
+    def face_checks(self) -> FaceChecks:
+        """Comparisons of faces as they were answered."""
+        return FaceChecks(self.db, self.installation.clock, self.installation.chance)
 
     @lazily
     def sessions(self) -> BrowserSessions:
@@ -407,6 +451,7 @@ class Services:
             self.grants,
             self.consents,
             self.recoveries,
+            self.phone_invitations,
             self.installation.vault,
             self.installation.clock,
         )
@@ -427,6 +472,7 @@ class Services:
             self.passwords,
             self.second_factors,
             self.phones,
+            self.phone_invitations,
             self.sessions,
             self.grants,
             self.recoveries,
@@ -437,7 +483,7 @@ class Services:
     @lazily
     def contact_book(self) -> ContactBook:
         """People's contact data."""
-        return ContactBook(self.held, self.notices)
+        return ContactBook(self.held, self.notices, self.accounts)
 
     @lazily
     def contact_requests(self) -> ContactRequests:
@@ -588,8 +634,10 @@ class Services:
             limits=self.limits,
             incidents=self.incidents,
             recoveries=self.recoveries,
+            phone_invitations=self.phone_invitations,
             tell=self.contact_book.tell,
             data_centres=self.installation.data_centres,
+            places=self.installation.places,
             vault=self.installation.vault,
             clock=self.installation.clock,
         )

@@ -6,6 +6,7 @@ sentence that says what to do.
 
 import base64
 import binascii
+import csv
 import os
 import re
 import tomllib
@@ -25,6 +26,7 @@ from connectors.outbound import is_loopback
 from connectors.registry import SERVICES
 from connectors.xroad import is_subsystem
 from consent.ledger.policy import Policy, PolicyError
+from idp.places import read_places
 
 PREFIX = "SEN_"
 
@@ -106,6 +108,8 @@ class Settings:
     """Who may sign the metadata of authenticator models; without it none is imported."""
     data_centres_file: Path | None = None
     """Networks of data centres, from which people seldom sign in; without it no rule looks at them."""
+    network_places_file: Path | None = None
+    """Where networks are; without it no rule judges journeys, and no page names places."""
     breached_passwords_file: Path | None = None
     """Passwords of known breaches, by SHA-1 and sorted; none of them may be chosen."""
     password_mib: int = LEAST_MIB
@@ -116,6 +120,8 @@ class Settings:
     """Who we are on X-Road: instance/class/member/subsystem."""
     xroad_places: Mapping[str, str] = field(default_factory=dict)
     """The subsystem of each register that is not at its usual place, by the register's name."""
+    face_match: str = ""
+    """The subsystem that compares faces, on X-Road; without one no level above 2 is reached by it."""
     mail: MailServer | None = None
     """Where notices by e-mail are handed over; without one they stand on people's own pages only."""
     texts_url: str | None = None
@@ -150,11 +156,13 @@ _KNOWN = {
     "CSCA_CRL_FILE": "csca_crl_file",
     "FIDO_ROOT_FILE": "fido_root_file",
     "DATA_CENTRES_FILE": "data_centres_file",
+    "NETWORK_PLACES_FILE": "network_places_file",
     "BREACHED_PASSWORDS_FILE": "breached_passwords_file",
     "PASSWORD_MIB": "password_mib",
     "REGISTERS_URL": "registers_url",
     "XROAD_CLIENT": "xroad_client",
     "XROAD_PLACES": "xroad_places",
+    "FACE_MATCH": "face_match",
     "SMTP_URL": "smtp_url",
     "SMTP_USER": "smtp_user",
     "SMTP_PASSWORD_FILE": "smtp_password_file",
@@ -189,6 +197,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         csca_file=csca_file,
         csca_crl_file=csca_crl_file,
         data_centres_file=_networks("DATA_CENTRES_FILE", values.get("data_centres_file")),
+        network_places_file=_places("NETWORK_PLACES_FILE", values.get("network_places_file")),
         breached_passwords_file=_sorted_hashes(
             "BREACHED_PASSWORDS_FILE", values.get("breached_passwords_file")
         ),
@@ -198,6 +207,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         registers_url=_registers_url(values),
         xroad_client=_xroad_client(values),
         xroad_places=_xroad_places(values.get("xroad_places", "")),
+        face_match=_face_match(values),
         mail=_mail(values),
         texts_url=_texts_url(values),
         texts_token=_credential("TEXTS_TOKEN_FILE", values.get("texts_token_file")),
@@ -350,6 +360,17 @@ def _networks(name: str, text: str | None) -> Path | None:
     return path
 
 
+def _places(name: str, text: str | None) -> Path | None:
+    path = _existing(name, text)
+    try:
+        read_places(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"SEN_{name}: {path} cannot be read as text") from error
+    except (ValueError, csv.Error) as error:
+        raise SettingsError(f"SEN_{name}: {error} in {path}") from error
+    return path
+
+
 def _card_authorities(values: Mapping[str, str]) -> tuple[Path | None, Path | None]:
     certificates = _existing("CSCA_FILE", values.get("csca_file"))
     revocations = _existing("CSCA_CRL_FILE", values.get("csca_crl_file"))
@@ -471,6 +492,18 @@ def _xroad_client(values: Mapping[str, str]) -> str:
             f"SEN_XROAD_CLIENT={text!r} must be instance/class/member/subsystem, "
             "like VN/GOV/MPS/sen-id"
         )
+    return text
+
+
+def _face_match(values: Mapping[str, str]) -> str:
+    text = values.get("face_match", "")
+    if text and not is_subsystem(text):
+        raise SettingsError(
+            f"SEN_FACE_MATCH={text!r} must be instance/class/member/subsystem, "
+            "like VN/GOV/MPS/face-match"
+        )
+    if text and not values.get("registers_url"):
+        raise SettingsError("SEN_FACE_MATCH needs SEN_REGISTERS_URL, by which it is reached")
     return text
 
 

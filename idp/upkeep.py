@@ -23,6 +23,7 @@ INTERVAL = timedelta(minutes=10)
 _GRANTS_KEPT = timedelta(days=30)
 _SESSIONS_KEPT = timedelta(days=1)
 _RECOVERIES_KEPT = timedelta(days=365)
+_FACE_CHECKS_KEPT = timedelta(days=90)
 # So long whoever asked for a reading may see why it was refused.
 _CHIP_REQUESTS_KEPT = timedelta(days=1)
 
@@ -42,6 +43,8 @@ def purge(installation: Installation) -> dict[str, int]:
             "assertions": purge_assertions(db, now),
             "lapsed holds": services.standing.end_lapsed_holds(),
             "chip requests": services.chip_requests.purge(now - _CHIP_REQUESTS_KEPT),
+            "phone invitations": services.phone_invitations.purge(now),
+            "face checks": services.face_checks.purge(now - _FACE_CHECKS_KEPT),
             "sign-ins by QR code": services.qr_sign_ins.purge(now),
             "failures": services.limits.purge(now),
             "recoveries": services.recoveries.purge(now - _RECOVERIES_KEPT),

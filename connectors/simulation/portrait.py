@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-_WIDTH, _HEIGHT = 48, 64
+WIDTH, HEIGHT = 48, 64
 
 
 def portrait(number: str) -> bytes:
@@ -12,10 +12,10 @@ def portrait(number: str) -> bytes:
     skin, hair, back = 150 + lot % 60, 20 + (lot >> 8) % 60, 215 + (lot >> 16) % 30
     wide = 12 + (lot >> 24) % 4
     rows = b"".join(
-        b"\0" + bytes(_shade(x, y, wide, skin, hair, back) for x in range(_WIDTH))
-        for y in range(_HEIGHT)
+        b"\0" + bytes(_shade(x, y, wide, skin, hair, back) for x in range(WIDTH))
+        for y in range(HEIGHT)
     )
-    header = struct.pack(">IIBBBBB", _WIDTH, _HEIGHT, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
         + _chunk(b"IHDR", header)
@@ -25,7 +25,7 @@ def portrait(number: str) -> bytes:
 
 
 def _shade(x: int, y: int, wide: int, skin: int, hair: int, back: int) -> int:
-    across, down = x - _WIDTH // 2, y - 28
+    across, down = x - WIDTH // 2, y - 28
     if y > 48 and abs(across) < y - 34:
         return hair
     if (across / wide) ** 2 + (down / 17) ** 2 > 1:

@@ -1,4 +1,5 @@
-"""A security server and the six registers behind it, in one process, with faults on demand.
+"""A security server, the six registers and the face service behind it, in one process, with faults on
+demand.
 
 ``POST /control/faults`` with ``{"register": "population", "fault": "slow"}`` switches a fault on,
 with ``"fault": null`` off again; ``"*"`` means every register. It answers to this machine only.
@@ -19,16 +20,24 @@ from typing import Any
 from urllib.parse import unquote
 
 from accounts.attributes import Source
+from connectors.face_match import NAME as FACE_MATCH
 from connectors.registry import SERVICES
+from connectors.simulation.faces import SUBSYSTEM as FACE_SUBSYSTEM
+from connectors.simulation.faces import compare
 from connectors.simulation.services import look_up
 from connectors.simulation.store import events, opened
 from connectors.xroad import is_subsystem
 
-_GREATEST_REQUEST = 64 * 1024
+_GREATEST_REQUEST = 512 * 1024
 _SLOW_SECONDS = 5.0
 _DRIP_SECONDS = 0.25
 _EVENTS_AT_ONCE = 1000
-_BY_SUBSYSTEM = {service.subsystem: service for service in SERVICES}
+_BY_SUBSYSTEM = {
+    **{service.subsystem: service.source.value for service in SERVICES},
+    FACE_SUBSYSTEM: FACE_MATCH,
+}
+NAMES = tuple(_BY_SUBSYSTEM.values())
+"""What answers here, by the names that faults are switched with."""
 
 
 class Fault(StrEnum):
@@ -66,25 +75,25 @@ class Simulator(ThreadingHTTPServer):
         self.file = file
         self.released = threading.Event()
         self._lock = threading.Lock()
-        self._faults: dict[Source, Fault] = {}
-        self.asked: dict[Source, int] = dict.fromkeys(Source, 0)
+        self._faults: dict[str, Fault] = {}
+        self.asked: dict[str, int] = dict.fromkeys(NAMES, 0)
         """How many calls each register has had."""
         self.log: deque[dict[str, str]] = deque(maxlen=1000)
         """What the registers' owners see of the latest look-ups, kept in memory only."""
 
-    def set_fault(self, source: Source | None, fault: Fault | None) -> None:
-        """Switch a fault on or, with None, off; without a source, at every register."""
+    def set_fault(self, name: str | None, fault: Fault | None) -> None:
+        """Switch a fault on or, with None, off; without a name, at every register."""
         with self._lock:
-            for one in [source] if source else [service.source for service in SERVICES]:
+            for one in [name] if name else NAMES:
                 self._faults.pop(one, None)
                 if fault is not None:
                     self._faults[one] = fault
 
-    def fault(self, source: Source) -> Fault | None:
+    def fault(self, name: str) -> Fault | None:
         """Return the register's present fault, and count the call."""
         with self._lock:
-            self.asked[source] += 1
-            return self._faults.get(source)
+            self.asked[name] += 1
+            return self._faults.get(name)
 
     def server_close(self) -> None:
         """Stop listening, and let slow answers go."""
@@ -136,8 +145,10 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             wanted = json.loads(body)
             name, fault = wanted["register"], wanted["fault"]
+            if name not in {*NAMES, "*"}:
+                raise ValueError(name)
             self.server.set_fault(
-                None if name == "*" else Source(name), None if fault is None else Fault(fault)
+                None if name == "*" else name, None if fault is None else Fault(fault)
             )
         except (ValueError, KeyError, TypeError):
             self._send(400, {"status": "register and fault are needed"})
@@ -153,12 +164,12 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _RefusedError(500, "Server.ServerProxy.UnknownService", "no such service")
             if not is_subsystem(unquote(self.headers.get("X-Road-Client", ""))):
                 raise _RefusedError(400, "Client.MissingHeader", "X-Road-Client is needed")
-            self._answer(place.source, service, body)
+            self._answer(place, service, body)
         except _RefusedError as error:
             self._refuse(error)
 
-    def _answer(self, source: Source, service: str, body: bytes) -> None:
-        fault = self.server.fault(source)
+    def _answer(self, name: str, service: str, body: bytes) -> None:
+        fault = self.server.fault(name)
         if fault in _BEFORE:
             _BEFORE[fault](self)
             if self.close_connection:
@@ -166,12 +177,15 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             asked = json.loads(body)
             with opened(self.server.file) as db:
-                if service == "look-up":
-                    self._log(source)
-                    answer = look_up(db, source, asked)
-                elif service == "changes":
+                if name == FACE_MATCH and service == "compare":
+                    self._log(name)
+                    answer = compare(db, asked)
+                elif name != FACE_MATCH and service == "look-up":
+                    self._log(name)
+                    answer = look_up(db, Source(name), asked)
+                elif name != FACE_MATCH and service == "changes":
                     limit = min(int(asked["limit"]), _EVENTS_AT_ONCE)
-                    answer = {"events": events(db, source.value, int(asked["after"]), limit)}
+                    answer = {"events": events(db, name, int(asked["after"]), limit)}
                 else:
                     raise _RefusedError(500, "Server.ServerProxy.UnknownService", service)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -183,10 +197,10 @@ class _Handler(BaseHTTPRequestHandler):
             answer.pop("events", None)
         self._send(200, answer, self._evidence(body, fault), fault)
 
-    def _log(self, source: Source) -> None:
+    def _log(self, register: str) -> None:
         names = ("X-Road-Client", "X-Road-UserId", "X-Road-Represented-Party", "X-Road-Issue")
         told = {name: unquote(self.headers.get(name, "")) for name in names}
-        self.server.log.append({"register": source.value, **told})
+        self.server.log.append({"register": register, **told})
 
     def _evidence(self, body: bytes, fault: Fault | None) -> dict[str, str]:
         """Return the headers that a provider's security server adds (PR-REST §4.3)."""

@@ -42,6 +42,8 @@ from idp.demo.signed_out_afar import WITHDRAWN, LogoutTokenError, LogoutTokens
 from idp.demo.texts import LANGUAGES, TEXTS, Row, rows
 
 PROVIDER_TIMEOUT_SECONDS = 10
+LEVELS = ("3", "4")
+"""Authentication levels that the bank asks for when more is at stake."""
 _LONGEST_TOKEN = 16 * 1024
 _FROM_THE_PROVIDER = frozenset({"pages.signed_out_afar", "pages.events"})
 
@@ -100,15 +102,20 @@ class Provider:
             },
         )
 
-    def ask_to_sign_in(self, language: str) -> AnyResponse:
-        """Send the browser to the provider, with fresh state, nonce and PKCE verifier."""
+    def ask_to_sign_in(self, language: str, level: str | None = None) -> AnyResponse:
+        """Send the browser to the provider, with fresh state, nonce and PKCE verifier; ``level`` asks
+        for an authentication level, as a service does before something that matters.
+        """
         self._check_metadata()
+        wish = dict(self.registration.authorize_params)
+        if level is not None:
+            wish["acr_values"] = f"urn:vn:eid:aal:{level}"
         return cast(
             "AnyResponse",
             self._library.authorize_redirect(
                 self.registration.redirect_uri,
                 ui_locales=language,
-                **self.registration.authorize_params,
+                **wish,
             ),
         )
 
@@ -276,7 +283,8 @@ def home() -> str:
 
 @pages.get("/sign-in")
 def sign_in() -> AnyResponse:
-    return _provider().ask_to_sign_in(_language())
+    level = request.args.get("level")
+    return _provider().ask_to_sign_in(_language(), level if level in LEVELS else None)
 
 
 @pages.get("/callback")

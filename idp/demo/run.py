@@ -28,6 +28,7 @@ BANK_PORT = 8102
 REGISTERS_PORT = 8110
 POPULATION = 2000
 XROAD_CLIENT = "VN/GOV/MPS/sen-id"
+FACE_MATCH = "VN/GOV/MPS/face-match"
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -328,6 +329,7 @@ def _environment(folder: Path, issuer: str) -> dict[str, str]:
         "SEN_OUTBOUND_ALLOW": ",".join(f"localhost:{party.port}" for party in PARTIES),
         "SEN_REGISTERS_URL": f"http://127.0.0.1:{REGISTERS_PORT}",
         "SEN_XROAD_CLIENT": XROAD_CLIENT,
+        "SEN_FACE_MATCH": FACE_MATCH,
     }
 
 
@@ -457,11 +459,16 @@ def _table(issuer: str, credentials: dict[str, str], folder: Path) -> str:
     reader = (
         f"sen registers read-card {folder / 'registers.db'} --person {number} --url {issuer} --code"
     )
+    own = next(
+        one["personal_number"] for one in seed["people"] if one["login"] == people.CITIZEN.login
+    )
+    face = f"sen registers show-face {folder / 'registers.db'} face.png --person {own}"
     lines += [
         "",
         f"  {director}: {company['name']}, MST / tax code {company['tax_code']}",
         f"  {people.OFFICER.login}: {issuer}/desk, sau khi tạo khóa truy cập / after making a passkey",
         f"  {issuer}/verify: kiểm chứng, cùng 2 nhân chứng, 2 kiểm toán viên / verify, as 2 + 2 others do",
+        f"  {people.CITIZEN.login}: khuôn mặt, thẻ / face, card (mức độ 3, 4 / levels 3, 4): {face}",
         f"  {beginner}: chip thẻ căn cước / the card's chip: {reader} …",
         "  Ctrl-C: dừng / stop · make demo-reset: xóa dữ liệu / forget the data",
         "",

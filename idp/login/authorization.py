@@ -51,12 +51,17 @@ class Authorization:
             return next_step(facts)
         mandate = self.mandate(session, relying_party, parked)
         asked = self.asked(request, relying_party, session, mandate)
+        account = (
+            self.accounts.account(session.account_id) if request.acr_values or mandate else None
+        )
         facts = replace(
             facts,
             sub=pairwise_sub(self.vault, relying_party.sector, session.account_id),
             started_at=parked.started_at if parked else None,
             step_up_at=parked.step_up_at if parked else None,
-            reachable=self.ways.strongest(session.account_id) if request.acr_values else None,
+            reachable=self.ways.reachable(account) if account else None,
+            steps=self.ways.steps(account) if account else frozenset(),
+            is_step_ended=parked is not None and parked.is_step_ended,
             mandates=len(self.offered(request, relying_party, session)),
             # A choice whose mandate has ended meanwhile is made again: nobody acts by accident as
             # herself who meant to act for another.
@@ -88,7 +93,8 @@ class Authorization:
     def can_reach(self, session: BrowserSession, mandate: Mandate) -> bool:
         """True when she has, or can sign in with, what the mandate demands of who acts."""
         needed = mandate.terms.authentication_level
-        return max(session.level, self.ways.strongest(session.account_id).level) >= needed
+        account = self.accounts.account(session.account_id)
+        return max(session.level, self.ways.reachable(account).level) >= needed
 
     def mandate(
         self, session: BrowserSession, relying_party: RelyingParty, parked: Interaction | None

@@ -4,11 +4,18 @@ Steps never lead to one another; each returns to ``/authorize``, which asks here
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from accounts.attributes import SENSITIVE
-from accounts.levels import Strength, strengths_wanted
+from accounts.levels import (
+    BIOMETRIC,
+    KNOWN,
+    AuthenticationLevel,
+    AuthenticationMethod,
+    Strength,
+    strengths_wanted,
+)
 from accounts.sessions import BrowserSession
 from consent.decisions import Consent
 from idp.oidc.request import AuthorizationRequest
@@ -16,11 +23,18 @@ from idp.oidc.request import AuthorizationRequest
 
 @dataclass(frozen=True)
 class SignIn:
-    """The person has to authenticate; ``reason`` is sign-in, reauthentication, step-up, or
-    step-up-passkey where nothing else will do.
+    """The person has to authenticate; ``reason`` is sign-in, reauthentication, step-up,
+    step-up-key where only a key that a biometric unlocks will do, or step-up-passkey.
     """
 
     reason: str
+
+
+@dataclass(frozen=True)
+class ProveMore:
+    """The person, signed in at level 2 or above, has to prove this as well: one of ``STEPS``."""
+
+    what: AuthenticationMethod
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ class Refuse:
     description: str = ""
 
 
-Step = SignIn | ChooseActing | AskConsent | Respond | Refuse
+Step = SignIn | ProveMore | ChooseActing | AskConsent | Respond | Refuse
 
 
 @dataclass(frozen=True)
@@ -58,7 +72,8 @@ class Facts:
     ``sub`` is how this relying party knows the person who is signed in; ``mandates`` how many others
     she may act for here, ``mandate_level`` the authentication level that the
     chosen one demands; ``consent`` one that covers all that is asked; ``decided_consent_id`` the one
-    given in this interaction; ``reachable`` the strongest that her ways to sign in can prove.
+    given in this interaction; ``reachable`` the strongest that her ways to sign in can prove together
+    with the ``steps`` she can take; ``is_step_ended`` when she declined these, or they failed for good.
     """
 
     request: AuthorizationRequest
@@ -68,6 +83,8 @@ class Facts:
     started_at: datetime | None = None
     step_up_at: datetime | None = None
     reachable: Strength | None = None
+    steps: frozenset[AuthenticationMethod] = frozenset()
+    is_step_ended: bool = False
     mandates: int = 0
     acting_chosen: bool = False
     mandate_level: int | None = None
@@ -135,13 +152,51 @@ def _level_is_as_high_as_asked(facts: Facts) -> Step | None:
         return _unmet() if request.acr_is_essential else None
     if not wanted or any(facts.session.strength.meets(needed) for needed in wanted):
         return None
-    reachable = facts.reachable is not None and any(map(facts.reachable.meets, wanted))
-    tried = facts.step_up_at is not None and facts.session.authenticated_at >= facts.step_up_at
     if facts.is_silent:
         return Refuse("login_required") if request.acr_is_essential else None
-    if reachable and not tried:
-        return SignIn("step-up")
-    return _unmet() if request.acr_is_essential else None
+    missing = _missing_step(facts, wanted)
+    if missing is None and request.acr_is_essential:
+        return _unmet()
+    return missing
+
+
+def _missing_step(facts: Facts, wanted: list[Strength]) -> Step | None:
+    """Return the one step that is missing to the least of what will do; None when there is no way.
+
+    What signs in comes before what is added to it, since signing in anew would void that. The password
+    comes before the face, and the face before the card: the lightest first.
+    """
+    session, reachable = facts.session, facts.reachable
+    assert session is not None  # noqa: S101 - the first check
+    within = [one for one in wanted if reachable is not None and reachable.meets(one)]
+    if not within:
+        return None
+    needed = min(within, key=lambda one: one.level)
+    tried = facts.step_up_at is not None and session.authenticated_at >= facts.step_up_at
+    below = min(needed.level, AuthenticationLevel.LEVEL_2)
+    if not session.strength.meets(needed._replace(level=below)):
+        return None if tried else SignIn("step-up")
+    return _missing_addition(facts, session, needed, tried=tried)
+
+
+def _missing_addition(
+    facts: Facts, session: BrowserSession, needed: Strength, *, tried: bool
+) -> Step | None:
+    proved, is_highest = set(session.methods), needed.level is AuthenticationLevel.LEVEL_4
+    if is_highest and session.is_approved_elsewhere:
+        return SignIn("step-up-passkey")
+    if facts.is_step_ended:
+        return None
+    if is_highest and not proved & KNOWN:
+        return _prove(facts, AuthenticationMethod.KNOWN_SECRET)
+    if not proved & BIOMETRIC:
+        by_face = _prove(facts, AuthenticationMethod.FACE)
+        return by_face or (None if tried else SignIn("step-up-key"))
+    return _prove(facts, AuthenticationMethod.CHIP)
+
+
+def _prove(facts: Facts, what: AuthenticationMethod) -> Step | None:
+    return ProveMore(what) if what in facts.steps else None
 
 
 def _sensitive_data_is_not_opened_from_afar(facts: Facts) -> Step | None:
@@ -166,7 +221,10 @@ def _level_is_as_high_as_the_mandate_demands(facts: Facts) -> Step | None:
     assert facts.session is not None  # noqa: S101 - the first check
     if facts.mandate_level is None or facts.session.level >= facts.mandate_level:
         return None
-    return SignIn("step-up")
+    # Asked for as often as it takes: with less she goes on as herself, if she likes.
+    untried = replace(facts, step_up_at=None)
+    level = AuthenticationLevel(facts.mandate_level)
+    return _missing_step(untried, [Strength(level)]) or _unmet()
 
 
 def _the_person_agrees(facts: Facts) -> Step | None:

@@ -40,6 +40,7 @@ interaction = Table(
     Column("started_at", UTCDateTime, nullable=False),
     Column("expires_at", UTCDateTime, nullable=False, index=True),
     Column("step_up_at", UTCDateTime),
+    Column("step_ended_at", UTCDateTime),
     Column("acting_for", String(32)),
     Column("consent_id", String(32)),
     Column("answered_at", UTCDateTime),
@@ -50,13 +51,15 @@ interaction = Table(
 class Interaction:
     """A parked request and how far it has come.
 
-    ``acting_for`` is a mandate's id or ``SELF``; ``consent_id`` the consent decided in it.
+    ``is_step_ended`` when the person declined to prove more, or cannot; ``acting_for`` is a mandate's
+    id or ``SELF``; ``consent_id`` the consent decided in it.
     """
 
     id: str
     request: AuthorizationRequest
     started_at: datetime
     step_up_at: datetime | None
+    is_step_ended: bool
     acting_for: str | None
     consent_id: str | None
 
@@ -126,6 +129,7 @@ class Interactions:
             AuthorizationRequest.from_json(plain.decode()),
             row.started_at,
             row.step_up_at,
+            row.step_ended_at is not None,
             row.acting_for,
             row.consent_id,
         )
@@ -133,6 +137,10 @@ class Interactions:
     def note_step_up(self, interaction_id: str) -> None:
         """Remember that a stronger sign-in was asked for, so that it is asked once."""
         self._change(interaction_id, step_up_at=self._clock())
+
+    def end_step(self, interaction_id: str) -> None:
+        """Remember that no further proof is to be had, so that the flow goes on without."""
+        self._change(interaction_id, step_ended_at=self._clock())
 
     def choose_acting(self, interaction_id: str, choice: str) -> None:
         """Remember in whose name the person acts."""

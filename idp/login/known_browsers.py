@@ -9,7 +9,6 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
 
 from accounts.schema import Clock
 from accounts.vault import Vault
@@ -56,14 +55,3 @@ def _tokens(cookie: str) -> list[str]:
     if len(cookie) > LONGEST_COOKIE:
         return []
     return [part for part in cookie.split(".") if _TOKEN.fullmatch(part)][:MOST]
-
-
-def coarse(address: str) -> str:
-    """Return the network that an address is of, as coarse as it still tells the person something:
-    where in the world it is, nobody here knows.
-    """
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return ""
-    return str(ip_network(f"{address}/{24 if found.version == 4 else 48}", strict=False))

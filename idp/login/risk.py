@@ -2,18 +2,24 @@
 
 The table is all there is: the first rule that fits decides, and who reads it knows what the product
 does. A passkey is never hindered: what the rules guard against cannot be done to it. Where in the
-world a browser is, and so whether a journey is possible, is not known here without a geographic
-source; no rule pretends to.
+world a browser is, and so whether a journey is possible, is known where the operator gave a file of
+places (``idp.places``); without it no rule pretends to.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from accounts.levels import AuthenticationLevel, Strength
 from idp import audit
+
+_LEAST_JOURNEY = 500.0
+"""Kilometres; below, files of places are often wrong."""
+_FASTEST = 1000.0
+"""Kilometres an hour."""
 
 
 class Decision(StrEnum):
@@ -33,6 +39,7 @@ class Surroundings:
     has_incident: bool
     is_data_centre: bool
     has_many_failures: bool
+    is_impossible_journey: bool = False
 
     @property
     def is_one_factor(self) -> bool:
@@ -58,10 +65,18 @@ RULES = (
         lambda s: s.is_data_centre and s.has_many_failures,
         Decision.REFUSE,
     ),
+    Rule("risk-journey", lambda s: s.is_impossible_journey and s.is_one_factor, Decision.STEP_UP),
+    Rule("risk-journey-refused", lambda s: s.is_impossible_journey, Decision.REFUSE),
     Rule("risk-data-centre", lambda s: s.is_data_centre and s.is_one_factor, Decision.STEP_UP),
     Rule("risk-failures", lambda s: s.has_many_failures and s.is_one_factor, Decision.STEP_UP),
     Rule("nothing-unusual", lambda _s: True, Decision.ALLOW),
 )
+
+
+def is_impossible(kilometres: float, since: timedelta) -> bool:
+    """True for a journey that no airliner makes: longer than 500 km, and faster than 1,000 km/h."""
+    hours = max(since.total_seconds(), 0) / 3600
+    return kilometres > _LEAST_JOURNEY and kilometres > _FASTEST * hours
 
 
 def judge(surroundings: Surroundings) -> Rule:

@@ -12,6 +12,7 @@ from accounts.errors import OwnLockError, PasskeyRefusedError
 from accounts.incidents import Incidents
 from accounts.levels import AuthenticationMethod, strength_of
 from accounts.notices import NoticeKind
+from accounts.phone_invitations import PhoneInvitations
 from accounts.recoveries import Recoveries, Way
 from accounts.schema import Clock
 from accounts.second_factors import Held, SecondFactors
@@ -28,9 +29,10 @@ from idp.login.errors import (
     SignInRefusedError,
     TooManyFailuresError,
 )
-from idp.login.known_browsers import KnownBrowsers, coarse
-from idp.login.risk import AddressList, Decision, Surroundings, judge
+from idp.login.known_browsers import KnownBrowsers
+from idp.login.risk import AddressList, Decision, Surroundings, is_impossible, judge
 from idp.oidc.grants import Grants
+from idp.places import Places
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,10 @@ class SignInDesk:
     limits: Limits
     incidents: Incidents
     recoveries: Recoveries
+    phone_invitations: PhoneInvitations
     tell: Callable[[str, NoticeKind, dict[str, str]], None]
     data_centres: AddressList
+    places: Places
     vault: Vault
     clock: Clock
 
@@ -271,10 +275,7 @@ class SignInDesk:
                 "sign-in.refused", method="passkey", reason=error.detail, address=visitor.address
             )
             raise
-        methods: tuple[AuthenticationMethod, ...] = (AuthenticationMethod.PASSKEY,)
-        if self.passkeys.is_hardware(passkey):
-            methods = (*methods, AuthenticationMethod.HARDWARE_KEY)
-        return self.accounts.account(passkey.account_id), methods
+        return self.accounts.account(passkey.account_id), self.passkeys.proves(passkey)
 
     def after_passkey(
         self,
@@ -322,6 +323,50 @@ class SignInDesk:
             return None
         return self.complete(account, methods, visitor, current)
 
+    def by_step(
+        self, session: BrowserSession, step: AuthenticationMethod, visitor: Visitor
+    ) -> tuple[BrowserSession, str]:
+        """Add one of ``STEPS``, just proved, to what the session proved before.
+
+        Raises:
+            SignInRefusedError: the account cannot be used any more.
+        """
+        account = self.accounts.account(session.account_id)
+        if not account.is_open:
+            raise SignInRefusedError
+        return self.complete(account, (step,), visitor, session)
+
+    def look_up_own(self, session: BrowserSession, visitor: Visitor) -> FoundPassword:
+        """Find the password of whoever is signed in, before the slow comparison.
+
+        Raises:
+            TooManyFailuresError: the limit for this account or address is used up.
+        """
+        account = self.accounts.account(session.account_id)
+        if self.limits.is_exhausted(*_password_limits(account, "", visitor)):
+            audit.security_event("sign-in.throttled", method="password", address=visitor.address)
+            raise TooManyFailuresError
+        return FoundPassword(account, self.passwords.find(account.id))
+
+    def by_known_secret(
+        self, session: BrowserSession, found: FoundPassword, *, is_right: bool, visitor: Visitor
+    ) -> tuple[BrowserSession, str]:
+        """Add the password to what the session proved before, after it was compared.
+
+        Raises:
+            SignInRefusedError: wrong password, or an account that cannot be used.
+        """
+        if not is_right or found.account is None:
+            self.limits.count_failure(*_password_limits(found.account, "", visitor))
+            audit.security_event(
+                "sign-in.refused",
+                method="password",
+                account=session.account_id,
+                address=visitor.address,
+            )
+            raise SignInRefusedError
+        return self.by_step(session, AuthenticationMethod.KNOWN_SECRET, visitor)
+
     def by_activation_code(
         self, login: str, code: str, visitor: Visitor, current: BrowserSession | None
     ) -> tuple[BrowserSession, str]:
@@ -351,6 +396,36 @@ class SignInDesk:
         audit.security_event("account.activated", account=account.id, address=visitor.address)
         methods = (AuthenticationMethod.ACTIVATION_CODE,)
         return self.complete(account, methods, visitor, current)
+
+    def by_phone_code(
+        self, code: str, visitor: Visitor, current: BrowserSession | None
+    ) -> tuple[BrowserSession, str] | None:
+        """Take an office's code to set this phone up; None when the holder is signed in here already,
+        in whose session it is good now.
+
+        Raises:
+            TooManyFailuresError: too many wrong codes from this address.
+            SignInRefusedError: there is no such code, or the account cannot be used.
+        """
+        counted = (limits.PHONE_CODE_ADDRESS, visitor.address)
+        if self.limits.is_exhausted(counted):
+            raise TooManyFailuresError
+        account_id = self.phone_invitations.of_code(code)
+        account = self.accounts.account(account_id) if account_id else None
+        if account is None or not account.is_open:
+            self.limits.count_failure(counted)
+            audit.security_event("phone-code.refused", address=visitor.address)
+            raise SignInRefusedError
+        is_here = current is not None and current.account_id == account.id
+        started = None
+        if not is_here:
+            methods = (AuthenticationMethod.ENROLMENT_CODE,)
+            started = self.complete(account, methods, visitor, current)
+        session = started[0] if started is not None else current
+        assert session is not None  # noqa: S101 - one of the two is
+        if not self.phone_invitations.take(code, session.id):
+            raise SignInRefusedError
+        return started
 
     def complete(
         self,
@@ -387,7 +462,7 @@ class SignInDesk:
             # Whoever has a passkey has lost none.
             self.tell(account.subject_id, NoticeKind.RECOVERY_CANCELLED, {})
         if not is_known:
-            facts = {"browser": visitor.browser, "network": coarse(visitor.address)}
+            facts = {"browser": visitor.browser, "network": self.places.told(visitor.address)}
             self.tell(account.subject_id, NoticeKind.SIGN_IN, facts)
         return session, cookie
 
@@ -405,6 +480,7 @@ class SignInDesk:
                 is_new_browser=not self._is_known(account, visitor),
                 has_incident=self.incidents.has_open(account.id),
                 is_data_centre=visitor.address in self.data_centres,
+                is_impossible_journey=self._is_impossible(account, visitor),
                 has_many_failures=self.limits.is_exhausted(
                     (limits.MANY_FAILURES, counted_as(account, ""))
                 ),
@@ -412,6 +488,15 @@ class SignInDesk:
         )
         if rule.decision is not Decision.ALLOW:
             raise RiskError(rule.reason)
+
+    def _is_impossible(self, account: Account, visitor: Visitor) -> bool:
+        """True when nobody gets here in the time since the sign-in before, wherever that was."""
+        before = self.sessions.latest_sign_in(account.id) if self.places else None
+        if before is None:
+            return False
+        at, address = before
+        kilometres = self.places.kilometres(address, visitor.address)
+        return kilometres is not None and is_impossible(kilometres, self.clock() - at)
 
     def _is_known(self, account: Account, visitor: Visitor) -> bool:
         if not visitor.known:

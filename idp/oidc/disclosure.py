@@ -27,7 +27,7 @@ from accounts.subject import IdentifierType, Subjects
 from accounts.vault import Vault
 from connectors.protocol import Query
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
-from consent.purposes import Purpose
+from consent.purposes import PURPOSES, Purpose
 from idp.oidc.grants import Grant
 from idp.oidc.readings import IDENTIFIED_BY, ReadingDueError, Readings, claims_of
 from idp.oidc.relying_parties import RelyingParty
@@ -137,6 +137,8 @@ class Disclosure:
         acting: str | None = None,
         stated: dict[str, Any] | None = None,
         only: tuple[str, ...] = (),
+        purpose: str = "account-issuing",
+        legal_basis: str = "statutory-function",
     ) -> tuple[Query, str] | None:
         """Write the use entry of a reading, and return the query with the entry's id.
 
@@ -157,9 +159,9 @@ class Disclosure:
                 client_id=PROVIDER,
                 channel=Channel.CONNECTOR_PULL,
                 attributes=claims,
-                purpose="account-issuing",
-                purpose_version=1,
-                legal_basis="statutory-function",
+                purpose=purpose,
+                purpose_version=PURPOSES[purpose].version,
+                legal_basis=legal_basis,
                 correlation=self.correlation,
                 subject_role=SubjectRole.ORGANISATION if is_organisation else SubjectRole.PRIMARY,
                 other_party=acting,

@@ -28,9 +28,10 @@ _KEYS_AGE = "public, max-age=300"
 
 
 @lru_cache(maxsize=4)
-def discovery(issuer: str) -> wire.Response:
+def discovery(issuer: str, acr_values: tuple[str, ...]) -> wire.Response:
     """The discovery document (OpenID Connect Discovery 1.0, RFC 8414)."""
-    return _public(json.dumps(metadata(issuer), separators=(",", ":")).encode(), _METADATA_AGE)
+    document = metadata(issuer, acr_values)
+    return _public(json.dumps(document, separators=(",", ":")).encode(), _METADATA_AGE)
 
 
 def jwks(keys: KeyRing) -> wire.Response:

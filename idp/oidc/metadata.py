@@ -30,8 +30,8 @@ _PROTOCOL_CLAIMS = (
 )
 
 
-def metadata(issuer: str) -> dict[str, Any]:
-    """Return the provider's metadata, made from the issuer alone and no request header."""
+def metadata(issuer: str, acr_values: tuple[str, ...] = ACR_VALUES) -> dict[str, Any]:
+    """Return the provider's metadata, made from the installation alone and no request header."""
     confidential = [*SECRET_METHODS, "private_key_jwt"]
     return {
         "issuer": issuer,
@@ -54,7 +54,7 @@ def metadata(issuer: str) -> dict[str, Any]:
         "response_modes_supported": ["query"],
         "grant_types_supported": list(TOKEN_GRANT_TYPES),
         "subject_types_supported": ["pairwise"],
-        "acr_values_supported": list(ACR_VALUES),
+        "acr_values_supported": list(acr_values),
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,

@@ -29,7 +29,7 @@ from idp.web.desk import contacts as desk_contacts
 from idp.web.desk import incidents as desk_incidents
 from idp.web.desk import queue as desk_queue
 from idp.web.desk import recovery as desk_recovery
-from idp.web.phone import approval, enrolment
+from idp.web.phone import approval, enrolment, invitation
 from idp.web.phone import home as phone_home
 from idp.web.protocol import (
     agency,
@@ -53,6 +53,7 @@ from idp.web.sign_in import (
     qr,
     recover,
     second_factor,
+    steps,
 )
 from idp.web.sign_in import lock as own_lock
 
@@ -75,6 +76,7 @@ def register(app: flask.Flask) -> None:
         front.blueprint,
         password.blueprint,
         second_factor.blueprint,
+        steps.blueprint,
         passkey.blueprint,
         qr.blueprint,
         activation.blueprint,
@@ -107,6 +109,7 @@ def register(app: flask.Flask) -> None:
         # The app on her phone.
         phone_home.blueprint,
         enrolment.blueprint,
+        invitation.blueprint,
         approval.blueprint,
         # For officers.
         desk_queue.blueprint,

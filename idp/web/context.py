@@ -142,6 +142,9 @@ def signed_in(started: tuple[BrowserSession, str]) -> None:
     held = installation()
     browsers = KnownBrowsers(held.vault, held.clock)
     flask.g.new_known = browsers.remember(_known(), started[0].account_id)
+    if "new_language" in flask.g or flask.request.cookies.get(cookie_name(LANGUAGE_COOKIE)):
+        # Chosen by her, or by the service that sent her: no browser's default.
+        services().accounts.remember_language(started[0].account_id, flask.g.language)
     flask.g.pop("person", None)
 
 

@@ -1,4 +1,4 @@
-"""Charts as SVG, made on the server: no script draws them and each has a table beside it.
+"""Charts and codes as SVG, made on the server: no script draws them and each has a table beside it.
 
 Colours come from classes of the style sheet, because the content security policy allows no styles in
 the page. What a colour says is also said by a pattern of its own: order, label or figure.
@@ -6,11 +6,17 @@ the page. What a colour says is also said by a pattern of its own: order, label 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import qrcode
 from markupsafe import Markup, escape
+from qrcode.constants import ERROR_CORRECT_M
 
 _BAR, _GAP, _HEIGHT, _BASE, _LEFT = 34, 14, 150, 26, 30
 _CELL, _ROW = 40, 26
+_MARGIN = 4
+# Any mask is as good to a reader, and trying all eight takes four times as long.
+_MASK = 3
 SHADES = 5
 """How many shades a heat strip has, beside empty."""
 
@@ -97,3 +103,22 @@ def _text(x: float, y: float, text: str, anchor: str, kind: str = "sen-label") -
     return Markup('<text class="{}" x="{:g}" y="{:g}" text-anchor="{}">{}</text>').format(
         kind, x, y, anchor, escape(text)
     )
+
+
+def qr_code(text: str) -> dict[str, Any]:
+    """Return the text as a QR code: the side's length in modules, and an SVG path of the dark ones."""
+    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=_MARGIN, mask_pattern=_MASK)
+    code.add_data(text)
+    code.make(fit=True)
+    rows = code.get_matrix()
+    runs: list[str] = []
+    for y, row in enumerate(rows):
+        x = 0
+        while x < len(row):
+            width = 0
+            while x + width < len(row) and row[x + width]:
+                width += 1
+            if width:
+                runs.append(f"M{x} {y}h{width}v1h-{width}z")
+            x += width + 1
+    return {"side": len(rows), "path": "".join(runs)}

@@ -91,6 +91,23 @@ _TABLE = {
             "passkey, or from the network at home or of your phone."
         ),
     ),
+    "risk-journey": Words(
+        401,
+        N_("The password alone is not enough"),
+        N_(
+            "The last sign-in to this account was so far away that nobody travels that way in this time. "
+            "Sign in with a passkey, use a browser you have used before, or wait some hours."
+        ),
+    ),
+    "risk-journey-refused": Words(
+        403,
+        N_("Not from this place now"),
+        N_(
+            "The last sign-in to this account was so far away that nobody travels that way in this time, "
+            "and a false page can pass password and code on. Sign in with a passkey, use a browser you "
+            "have used before, or wait some hours."
+        ),
+    ),
     "risk-failures": Words(
         401,
         N_("The password alone is not enough"),
@@ -116,6 +133,65 @@ _TABLE = {
             "This needs a fresh sign-in with your password and a code, and the waiting time to be over. "
             "Otherwise an office helps you."
         ),
+    ),
+    "phone-code-refused": Words(
+        403,
+        N_("The code was not accepted"),
+        N_("The code is not right, was used before, or is older than 15 minutes."),
+    ),
+    "face-picture": Words(
+        422,
+        N_("No picture to compare"),
+        N_("Take a picture, or choose one: JPEG or PNG, at most 200 KB."),
+    ),
+    "face-again": Words(
+        401,
+        N_("Please take the picture again"),
+        N_("The page was open for too long, or its picture was sent before. Take a new one."),
+    ),
+    "face-no-match": Words(
+        403,
+        N_("The face does not agree"),
+        N_(
+            "The register says that the picture does not show the person on the identity card. Try "
+            "again with light on your face, without cap, glasses or mask."
+        ),
+    ),
+    "face-not-live": Words(
+        403,
+        N_("The face does not agree"),
+        N_("The register says that nobody alive stood before the camera. Take a picture now."),
+    ),
+    "face-unusable": Words(
+        422,
+        N_("The picture cannot be compared"),
+        N_(
+            "The register sees no face in the picture, or not well enough. Try again with more light."
+        ),
+    ),
+    "face-no-portrait": Words(
+        403,
+        N_("There is no portrait to compare with"),
+        N_("The identity-card register holds no portrait of you, so this cannot be proved here."),
+    ),
+    "face-away": Words(
+        503,
+        N_("The register does not answer"),
+        N_(
+            "The identity-card register gave no answer. Your picture was not kept; try again later."
+        ),
+    ),
+    "face-too-many": Words(
+        429,
+        N_("Too many attempts"),
+        N_(
+            "Too many pictures did not agree. Wait an hour, or go to an office with your identity card."
+        ),
+    ),
+    "card-not-read": Words(
+        409,
+        N_("The card was not read yet"),
+        N_("The reader app has not sent the card yet. Hold the card to the phone, then continue."),
     ),
     "own-lock": Words(
         403,

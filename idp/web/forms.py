@@ -13,6 +13,7 @@ from idp.web import context
 _SIGN_IN = "/sign-in/password"
 _LOCAL_PAGE = re.compile(r"/(me(/[a-z]+(-[a-z]+)*){0,2}|desk(/[a-z]+)?|app/([a-z]+)?)?", re.ASCII)
 _ANYWHERE = re.compile(r"/[A-Za-z0-9/_\-]*(\?[A-Za-z0-9=&_%.\-]*)?", re.ASCII)
+_WITH_FILE = frozenset({"steps.compare_face"})
 # Relying parties and browsers sent by them post here; these endpoints have proofs of their own.
 _FOREIGN_POSTS = frozenset(
     {
@@ -97,8 +98,8 @@ def install(app: flask.Flask) -> None:
         request = flask.request
         if request.method not in {"POST", "PUT", "PATCH", "DELETE"}:
             return None
-        if request.mimetype == "multipart/form-data":
-            # No form of ours sends files, and taking parts apart is costly.
+        if request.mimetype == "multipart/form-data" and request.endpoint not in _WITH_FILE:
+            # No other form of ours sends files, and taking parts apart is costly.
             flask.abort(415)
         if request.endpoint is None or request.endpoint in _FOREIGN_POSTS:
             return None

@@ -32,6 +32,11 @@ def allow_app(*, camera: bool = False) -> None:
     flask.g.uses_camera = camera
 
 
+def allow_camera() -> None:
+    """Let this page, and no other, ask the person for her camera."""
+    flask.g.uses_camera = True
+
+
 def allow_only(script_hash: str, style_hash: str) -> None:
     """Let this page, which is one file to be kept, run just the script and style that are in it."""
     flask.g.own_policy = "; ".join(

@@ -14,6 +14,13 @@ from idp.oidc.errors import DisplayedError, RedirectedError
 from idp.oidc.relying_parties import RelyingParty
 from idp.web import context, errors, forms, headers, person
 
+STEP_PAGES = {
+    AuthenticationMethod.FACE: "/sign-in/face",
+    AuthenticationMethod.CHIP: "/sign-in/card",
+    AuthenticationMethod.KNOWN_SECRET: "/sign-in/known",
+}
+"""Where each step beyond level 2 is taken."""
+
 
 @dataclass(frozen=True)
 class Journey:

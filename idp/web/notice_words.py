@@ -43,6 +43,8 @@ _CHANGES = {
     "app-removed": N_("the authenticator app was removed"),
     "card-made": N_("a code card was made"),
     "card-removed": N_("the code card was removed"),
+    "phone-code-given": N_("an office gave a code to set a phone up"),
+    "phone-card-read": N_("your identity card was read to set a phone up"),
     "phone-added": N_("a phone with the Sen ID app was added"),
     "phone-removed": N_("a phone with the Sen ID app was removed"),
 }

@@ -9,6 +9,7 @@ import flask
 from accounts.account import HOLDER, Account, LockReason
 from accounts.attributes import best_value
 from accounts.errors import PasskeyRefusedError
+from accounts.levels import AuthenticationLevel
 from accounts.notices import NoticeKind
 from accounts.sessions import BrowserSession
 from accounts.subject import IdentifierType
@@ -60,9 +61,10 @@ def may_change_sign_in(session: BrowserSession) -> bool:
 
 def is_strongest(session: BrowserSession) -> bool:
     """True when she has no way to sign in that proves more than this session did."""
-    # Any passkey is as good for that: a hardware key that is lost must not bar the way.
+    # Any passkey is as good for that: a better key that is lost must not bar the way.
     strongest = context.services().ways.strongest(session.account_id)
-    return session.strength.meets(strongest._replace(hardware_protected=False))
+    level = min(strongest.level, AuthenticationLevel.LEVEL_2)
+    return session.strength.meets(strongest._replace(level=level, hardware_protected=False))
 
 
 def is_fresh(session: BrowserSession) -> bool:

@@ -67,6 +67,7 @@ EVENTS = {
     EventKind.RECOVERY_BEGUN: N_("Recovery begun"),
     EventKind.RECOVERED: N_("Recovered"),
     EventKind.CARD_GIVEN: N_("Code card given"),
+    EventKind.PHONE_CODE_GIVEN: N_("Code to set a phone up given"),
 }
 ACTORS = {
     ActorKind.HOLDER: N_("The holder"),

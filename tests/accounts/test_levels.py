@@ -9,6 +9,7 @@ from accounts.levels import (
     AccountLevel,
     AuthenticationLevel,
     Strength,
+    acr_values,
     best_acr,
     references_of,
     strength_of,
@@ -31,7 +32,18 @@ PASSKEY = Strength(TWO, phishing_resistant=True)
         ({M.PASSWORD, M.CODE_CARD}, Strength(TWO)),
         ({M.PASSKEY}, Strength(TWO, phishing_resistant=True)),
         ({M.PASSKEY, M.ACTIVATION_CODE}, Strength(TWO, phishing_resistant=True)),
-        (set(M), Strength(TWO, phishing_resistant=True, hardware_protected=True)),
+        # Approved from afar, nothing reaches the highest.
+        (set(M), Strength(THREE, phishing_resistant=True, hardware_protected=True)),
+        (set(M) - {M.PHONE}, Strength(FOUR, phishing_resistant=True, hardware_protected=True)),
+        ({M.PASSKEY, M.FACE}, Strength(THREE, phishing_resistant=True)),
+        ({M.PASSWORD, M.TOTP, M.FACE}, Strength(THREE)),
+        ({M.PHONE, M.FACE}, Strength(THREE)),
+        ({M.PASSKEY, M.HARDWARE_KEY, M.FINGERPRINT_KEY}, Strength(THREE, True, True)),
+        # A biometric is one factor, and a card that anybody may hold another.
+        ({M.PASSWORD, M.FACE, M.CHIP}, Strength(ONE)),
+        ({M.PASSKEY, M.CHIP, M.KNOWN_SECRET}, Strength(TWO, phishing_resistant=True)),
+        ({M.PASSKEY, M.FACE, M.CHIP}, Strength(THREE, phishing_resistant=True)),
+        ({M.PASSKEY, M.FACE, M.CHIP, M.KNOWN_SECRET}, Strength(FOUR, phishing_resistant=True)),
         # Said without the passkey, it proves nothing.
         ({M.PASSWORD, M.HARDWARE_KEY}, Strength(ONE)),
     ],
@@ -42,6 +54,10 @@ def test_what_methods_prove_together(methods: set[M], expected: Strength) -> Non
 
 def test_only_what_can_be_reached_is_advertised() -> None:
     assert (ONE.acr, TWO.acr, PHISHING_RESISTANT, HARDWARE_PROTECTED) == ACR_VALUES
+    assert acr_values(by_face=False, by_chip=True, by_key=False) == ACR_VALUES
+    by_key = (ONE.acr, TWO.acr, THREE.acr, PHISHING_RESISTANT, HARDWARE_PROTECTED)
+    assert acr_values(by_face=False, by_chip=True, by_key=True) == by_key
+    assert acr_values(by_face=True, by_chip=True, by_key=False)[2:4] == (THREE.acr, FOUR.acr)
 
 
 def test_account_levels_have_an_order() -> None:
@@ -90,5 +106,5 @@ def test_the_acr_says_what_happened(
 
 def test_methods_have_registered_references() -> None:
     # RFC 8176 §2.
-    registered = {"pwd", "otp", "pop", "user", "mfa", "hwk", "swk"}
+    registered = {"pwd", "otp", "pop", "user", "mfa", "hwk", "swk", "fpt", "face", "sc"}
     assert registered.issuperset(r for m in M for r in references_of(m))

@@ -157,6 +157,11 @@ FORMS = [
     ("/me/sessions/end-others", {}),
     ("/me/details", {"email": "evil@example.vn"}),
     ("/sign-in/code", {"code": "000000"}),
+    ("/sign-in/face", {"interaction": "x"}),
+    ("/sign-in/card", {"interaction": "x"}),
+    ("/sign-in/card/finish", {"interaction": "x"}),
+    ("/sign-in/known", {"interaction": "x", "password": "x"}),
+    ("/sign-in/step/decline", {"interaction": "x"}),
     ("/me/mandates/give", {"name": "x"}),
     ("/me/download", {"format": "json"}),
     ("/me/uses/proof", {}),
@@ -202,6 +207,10 @@ FORMS = [
     ("/sign-in/qr/x/redeem", {}),
     ("/app/enrol", {"public_key": "x", "signature": "x"}),
     ("/app/scan", {"frame": "x"}),
+    ("/app/code", {"code": "x"}),
+    ("/app/code/chip", {}),
+    ("/app/code/chip/finish", {}),
+    ("/desk/accounts/x/phone", {"ground": "an identity card was shown"}),
     ("/app/requests/x", {"decision": "approve"}),
     ("/app/lock", {}),
     ("/me/passkeys/phones/x/remove", {}),
@@ -227,7 +236,7 @@ def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
     foreign |= {"/apply/chip/challenge", "/apply/chip/readings"}
     json = {"/sign-in/passkey/options", "/sign-in/passkey/verify", "/activate/passkey/options",
             "/activate/passkey", "/me/passkeys/options", "/me/passkeys",
-            "/unlock/passkey", "/me/recovery/options", "/me/recovery/passkey"}  # fmt: skip
+            "/app/enrol/options", "/app/enrol/passkey", "/unlock/passkey", "/me/recovery/options", "/me/recovery/passkey"}  # fmt: skip
     posts = {
         re.sub(r"<[^>]+>", "x", re.sub(r"<any\(\"?(\w+)[^>]*>", r"\1", rule.rule))
         for rule in world.app.url_map.iter_rules()

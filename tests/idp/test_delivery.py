@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.message import Message as Letter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
+from accounts.attributes import Source
 from accounts.notices import By, NoticeKind
 from connectors.errors import MessageRefusedError
 from connectors.messages import MailServer, Message, TextGateway
@@ -108,7 +110,17 @@ def tell(world: World, by: By = By.EMAIL, address: str = "lan@example.vn") -> No
         services.notices.tell(subject, NoticeKind.CONTACT_CHANGED, facts, by=by, address=address)
 
 
+def state(world: World, language: str) -> None:
+    """Have her say in which language she reads."""
+    subject = world.subject()
+    with world.transaction() as services:
+        own = services.held.of_subject(subject)[Source.SELF].values
+        services.held.hold(subject, Source.SELF, {**own, "locale": language})
+
+
 def test_a_letter_says_what_happened_and_nothing_of_the_person(world: World) -> None:
+    # In which language she reads is not known.
+    state(world, "")
     with mail(world) as inbox:
         tell(world)
         assert deliver(world.installation) == DELIVERED
@@ -125,6 +137,42 @@ def test_a_letter_says_what_happened_and_nothing_of_the_person(world: World) -> 
     assert f"{world.issuer}/me/notices" in text
     for private in ("new@example.vn", "Lan", "999"):
         assert private not in text
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+@pytest.mark.parametrize("how", ["switch", "service", "stated"])
+def test_letters_come_in_the_language_that_the_person_chose(
+    world: World, how: str, language: str
+) -> None:
+    if how == "switch":
+        browser = world.sign_in()
+        browser.open(f"/language/{'vi' if language == 'en' else 'en'}?next=/me")
+        browser.open(f"/language/{language}?next=/me")
+        # Another site's link is no choice of hers.
+        other = "vi" if language == "en" else "en"
+        browser.open(f"/language/{other}", **{"Sec-Fetch-Site": "cross-site"})
+    elif how == "service":
+        world.arrive(ui_locales=f"fr {language}-XX")
+    else:
+        state(world, f"{language}_XX")
+    with world.transaction() as services:
+        services.db.exec_driver_sql("DELETE FROM person_notice")
+    with mail(world) as inbox:
+        tell(world)
+        deliver(world.installation)
+        (letter,) = inbox.letters()
+    with gateway(world) as texts:
+        tell(world, By.TEXT_MESSAGE, "+84912345678")
+        deliver(world.installation)
+    payload = letter.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    subject_line = str(make_header(decode_header(letter["Subject"])))
+    for text in (payload.decode(), texts[0][1]["text"]):
+        assert ("đã được thay đổi" in text, "was changed" in text) == (
+            language == "vi", language == "en",
+        )  # fmt: skip
+    assert ("thông báo" in subject_line) is (language == "vi")
+    assert ("notice" in subject_line) is (language == "en")
 
 
 def test_a_new_way_to_sign_in_is_told_to_her_address(world: World) -> None:

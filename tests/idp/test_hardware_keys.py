@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from accounts.authenticator_models import AuthenticatorModels, OlderMetadataError
-from accounts.fido_metadata import MetadataRefusedError, read_metadata
+from accounts.fido_metadata import Biometric, MetadataRefusedError, read_metadata
 from tests.support.browser import Browser, as_json
 from tests.support.phone import Phone, decoded, encoded
 from tests.support.world import World
@@ -94,6 +94,7 @@ class Makers:
         statement = {
             "description": "Khóa an ninh Mẫu",
             "keyProtection": changes.get("protection", ["hardware", "secure_element"]),
+            "userVerificationDetails": changes.get("details", []),
             "attestationRootCertificates": [base64.b64encode(self.maker.der).decode()],
         }
         entry = {
@@ -229,6 +230,27 @@ def test_a_metadata_file_that_nobody_vouches_for_is_refused(makers: Makers, how:
         blob = "not a file"
     with pytest.raises(MetadataRefusedError):
         read_metadata(blob, roots, now)
+
+
+@pytest.mark.parametrize(
+    ("alternatives", "expected"),
+    [
+        ([["fingerprint_internal"]], Biometric.FINGERPRINT),
+        ([["fingerprint_internal", "passcode_external"]], Biometric.FINGERPRINT),
+        ([["fingerprint_internal"], ["faceprint_internal"]], Biometric.OTHER),
+        ([["fingerprint_internal"], ["passcode_external"]], Biometric.NONE),
+        ([["fingerprint_internal"], ["presence_internal"]], Biometric.NONE),
+        ([["pattern_internal"]], Biometric.NONE),
+        ([[]], Biometric.NONE),
+        ([], Biometric.NONE),
+    ],
+)
+def test_only_a_model_without_any_other_way_in_is_a_biometric_one(
+    makers: Makers, alternatives: list[list[str]], expected: Biometric
+) -> None:
+    details = [[{"userVerificationMethod": one} for one in many] for many in alternatives]
+    told = read_metadata(makers.blob(details=details), [makers.root.certificate], makers.now)
+    assert told.models[0].biometric is expected
 
 
 def test_an_older_file_never_takes_a_newer_ones_place(world: World, makers: Makers) -> None:

@@ -3,41 +3,29 @@
 What the bytes of a card prove is tried in tests/accounts/test_chip.py; here is what becomes of it.
 """
 
-import base64
 from dataclasses import replace
-from typing import Any
 
-import httpx
 import pytest
 
 from accounts.account import ActorKind, EventKind
 from accounts.applications import ApplicationKind, ApplicationState, EvidenceSource
-from accounts.chip.trust import Trust
 from accounts.levels import AccountLevel
 from connectors.protocol import Query, Unavailable
-from connectors.simulation.cards import CardIssuer, Chip, new_issuer
+from connectors.simulation.cards import CardIssuer
 from connectors.simulation.reader import document
 from consent.data_use import Channel
 from idp.register_checks import check_all
 from tests.support.browser import Browser, Page
+from tests.support.cards import Reader, chip_of, code_on
 from tests.support.office import CHILD, NEWCOMER, Office
 from tests.support.world import World
 
 HOA = {"personal_number": "999301000003", "name": "Lê Thị Hoa", "birthdate": "2001-02-28"}
-CARD = {"issued": "2024-02-02", "expiry": "2040-02-02"}
 
 
 @pytest.fixture
 def kind() -> str:
     return "sqlite"
-
-
-@pytest.fixture
-def issuer(world: World) -> CardIssuer:
-    assert world.clock is not None
-    made = new_issuer(world.clock())
-    world.installation.card_trust = Trust((made.authority,))
-    return made
 
 
 @pytest.fixture
@@ -47,48 +35,9 @@ def office(world: World, issuer: CardIssuer) -> Office:
     return made
 
 
-def chip_of(issuer: CardIssuer, stated: dict[str, str], **card: str) -> Chip:
-    person = {
-        "number": stated["personal_number"],
-        "name": stated["name"],
-        "birthdate": stated["birthdate"],
-        "sex": "F",
-    }
-    return issuer.chip(person, {**CARD, **card})
-
-
-class Phone:
-    """A reader app."""
-
-    def __init__(self, world: World) -> None:
-        self.client: httpx.Client = world.client("198.51.100.7")
-        self.world = world
-
-    def nonce(self, code: str) -> bytes:
-        answer = self.client.post("/apply/chip/challenge", json={"code": code})
-        assert answer.status_code == 200, answer.text
-        text = answer.json()["nonce"]
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-    def send(self, sent: dict[str, Any]) -> httpx.Response:
-        self.world.secrets += list(sent.get("files", {}).values())
-        return self.client.post("/apply/chip/readings", json=sent)
-
-    def hold(self, chip: Chip, code: str) -> httpx.Response:
-        return self.send(document(chip.read(self.nonce(code)), code))
-
-
-@pytest.fixture
-def phone(world: World) -> Phone:
-    return Phone(world)
-
-
 def ask_for_code(world: World, browser: Browser, page: Page) -> str:
     action = next(form.action for form in page.forms if form.action.endswith("/chip"))
-    page = browser.submit(page.form(action))
-    code = page.html.split('id="chip-code">')[1].split("<")[0]
-    world.secrets.append(code)
-    return code
+    return code_on(world, browser.submit(page.form(action)))
 
 
 def begin(world: World) -> tuple[Browser, str, str]:
@@ -106,10 +55,10 @@ def level(world: World) -> AccountLevel:
 
 
 def test_her_own_card_raises_her_account_at_once(
-    world: World, office: Office, issuer: CardIssuer, phone: Phone
+    world: World, office: Office, issuer: CardIssuer, reader: Reader
 ) -> None:
     browser, path, code = begin(world)
-    answer = phone.hold(chip_of(issuer, HOA), code)
+    answer = reader.hold(chip_of(issuer, HOA), code)
     assert answer.json() == {"status": "accepted", "application": "issued"}
     assert level(world) is AccountLevel.LEVEL_02
     page = browser.open(path)
@@ -145,29 +94,29 @@ def test_her_own_card_raises_her_account_at_once(
 
 
 def test_a_reading_is_good_once_and_a_recorded_one_never(
-    world: World, office: Office, issuer: CardIssuer, phone: Phone
+    world: World, office: Office, issuer: CardIssuer, reader: Reader
 ) -> None:
     browser, path, code = begin(world)
-    recorded = chip_of(issuer, HOA).read(phone.nonce(code))
+    recorded = chip_of(issuer, HOA).read(reader.nonce(code))
     copy = replace(recorded, signature=bytes(64))
-    answer = phone.send(document(copy, code))
+    answer = reader.send(document(copy, code))
     assert (answer.status_code, answer.json()["reason"]) == (422, "copy")
     # The request is spent by the bad reading; the good one comes too late.
-    assert phone.send(document(recorded, code)).status_code == 404
+    assert reader.send(document(recorded, code)).status_code == 404
     page = browser.open(path)
     assert "this may be a copy" in page.text
     fresh = ask_for_code(world, browser, page)
-    assert phone.send(document(recorded, fresh)).json()["reason"] == "copy"
+    assert reader.send(document(recorded, fresh)).json()["reason"] == "copy"
     assert level(world) is AccountLevel.LEVEL_01
 
 
 def test_a_request_lives_five_minutes(
-    world: World, office: Office, issuer: CardIssuer, phone: Phone
+    world: World, office: Office, issuer: CardIssuer, reader: Reader
 ) -> None:
     _browser, _path, code = begin(world)
-    reading = chip_of(issuer, HOA).read(phone.nonce(code))
+    reading = chip_of(issuer, HOA).read(reader.nonce(code))
     world.tick(minutes=5)
-    assert phone.send(document(reading, code)).json() == {"error": "unknown_code"}
+    assert reader.send(document(reading, code)).json() == {"error": "unknown_code"}
 
 
 @pytest.mark.parametrize(
@@ -175,10 +124,10 @@ def test_a_request_lives_five_minutes(
     [{"personal_number": "999301000009"}, {"name": "Lê Thị Hòa"}, {"birthdate": "2001-02-27"}],
 )
 def test_somebody_elses_card_proves_nothing(
-    world: World, office: Office, issuer: CardIssuer, phone: Phone, change: dict[str, str]
+    world: World, office: Office, issuer: CardIssuer, reader: Reader, change: dict[str, str]
 ) -> None:
     _browser, _path, code = begin(world)
-    answer = phone.hold(chip_of(issuer, {**HOA, **change}), code)
+    answer = reader.hold(chip_of(issuer, {**HOA, **change}), code)
     assert answer.json() == {"error": "chip_refused", "reason": "other-person"}
     assert level(world) is AccountLevel.LEVEL_01
 
@@ -187,14 +136,14 @@ def test_somebody_elses_card_proves_nothing(
     "card", [{"state": "withdrawn"}, {"state": "expired"}, {"issue": "2026-01-01"}, None]
 )
 def test_a_card_that_its_register_does_not_call_valid_raises_nothing(
-    world: World, office: Office, issuer: CardIssuer, phone: Phone, card: dict[str, str] | None
+    world: World, office: Office, issuer: CardIssuer, reader: Reader, card: dict[str, str] | None
 ) -> None:
     if card is None:
         office.registers["identity_cards"].records.clear()  # type: ignore[index]
     else:
         office.knows_card(HOA, **card)
     browser, path, code = begin(world)
-    assert phone.hold(chip_of(issuer, HOA), code).json()["application"] == "ready"
+    assert reader.hold(chip_of(issuer, HOA), code).json()["application"] == "ready"
     assert level(world) is AccountLevel.LEVEL_01
     application = path.rpartition("/")[2]
     assert office.awaited(application)[1] == ["card-not-valid"]
@@ -202,13 +151,13 @@ def test_a_card_that_its_register_does_not_call_valid_raises_nothing(
 
 
 def test_a_card_register_that_is_away_is_waited_for(
-    world: World, office: Office, issuer: CardIssuer, phone: Phone
+    world: World, office: Office, issuer: CardIssuer, reader: Reader
 ) -> None:
     cards = office.registers["identity_cards"]  # type: ignore[index]
     answers = cards.look_up
     cards.look_up = lambda query, entry, now: _away(query)
     _browser, path, code = begin(world)
-    assert phone.hold(chip_of(issuer, HOA), code).json()["application"] == "checking"
+    assert reader.hold(chip_of(issuer, HOA), code).json()["application"] == "checking"
     assert office.awaited(path.rpartition("/")[2])[0] == ["register"]
     cards.look_up = answers
     world.tick(minutes=1)
@@ -221,31 +170,31 @@ def _away(_query: Query) -> Unavailable:
 
 
 def test_what_is_no_reading_spends_nothing(
-    world: World, office: Office, issuer: CardIssuer, phone: Phone
+    world: World, office: Office, issuer: CardIssuer, reader: Reader
 ) -> None:
     _browser, _path, code = begin(world)
-    good = document(chip_of(issuer, HOA).read(phone.nonce(code)), code)
+    good = document(chip_of(issuer, HOA).read(reader.nonce(code)), code)
     for bad in (
         {}, {"code": code}, {**good, "signature": 7}, {**good, "files": {"dg3": "AA"}},
         {**good, "files": {"sod": "é"}}, {**good, "files": {"sod": "A"}},
     ):  # fmt: skip
-        assert phone.send(bad).status_code == 400
+        assert reader.send(bad).status_code == 400
     large = {**good, "files": {**good["files"], "dg2": "A" * 300_000}}
-    assert phone.client.post("/apply/chip/readings", json=large).status_code == 413
-    assert phone.client.post("/apply/chip/readings", data={"code": code}).status_code == 403
-    assert phone.send(good).status_code == 200
+    assert reader.client.post("/apply/chip/readings", json=large).status_code == 413
+    assert reader.client.post("/apply/chip/readings", data={"code": code}).status_code == 403
+    assert reader.send(good).status_code == 200
 
 
-def test_codes_cannot_be_guessed(world: World, office: Office, phone: Phone) -> None:
+def test_codes_cannot_be_guessed(world: World, office: Office, reader: Reader) -> None:
     statuses = {
-        phone.client.post("/apply/chip/challenge", json={"code": f"AAAA{n}"}).status_code
+        reader.client.post("/apply/chip/challenge", json={"code": f"AAAA{n}"}).status_code
         for n in range(22)
     }
     assert statuses == {404, 429}
 
 
 def test_a_stranger_with_a_card_waits_for_an_officer_and_gets_the_code_by_reference(
-    world: World, office: Office, issuer: CardIssuer, phone: Phone
+    world: World, office: Office, issuer: CardIssuer, reader: Reader
 ) -> None:
     office.knows_citizen(NEWCOMER)
     office.knows_card(NEWCOMER)
@@ -255,7 +204,7 @@ def test_a_stranger_with_a_card_waits_for_an_officer_and_gets_the_code_by_refere
     reference = page.html.split('id="reference">')[1].split("<")[0]
     world.secrets.append(reference)
     code = ask_for_code(world, browser, page)
-    assert phone.hold(chip_of(issuer, NEWCOMER), code).json()["application"] == "ready"
+    assert reader.hold(chip_of(issuer, NEWCOMER), code).json()["application"] == "ready"
     with world.transaction() as services:
         (found,) = services.applications.undecided()
     desk = world.sign_in("minh", how="passkey") if office.officer("minh") else None
@@ -272,13 +221,13 @@ def test_a_stranger_with_a_card_waits_for_an_officer_and_gets_the_code_by_refere
 
 
 def test_a_childs_card_is_for_the_desk(
-    world: World, office: Office, issuer: CardIssuer, phone: Phone
+    world: World, office: Office, issuer: CardIssuer, reader: Reader
 ) -> None:
     office.knows_citizen(CHILD)
     application = office.apply(ApplicationKind.CITIZEN_02, CHILD)
     with world.transaction() as services:
         code = services.chip_requests.begin(application.id)
-    answer = phone.hold(chip_of(issuer, CHILD), code)
+    answer = reader.hold(chip_of(issuer, CHILD), code)
     assert answer.json()["reason"] == "too-young"
     assert office.now(application.id).state is not ApplicationState.ISSUED
 

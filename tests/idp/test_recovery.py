@@ -110,7 +110,7 @@ def test_the_wait_is_stopped_by_whoever_still_has_a_way(world: World, stop: str)
         bodies = [letter.get_payload(decode=True) for letter in inbox.letters()]
         letters = [body.decode() for body in bodies if isinstance(body, bytes)]
         say_not_me(
-            world.browser(), link_in(world, next(one for one in letters if "recovery" in one))
+            world.browser(), link_in(world, next(one for one in letters if "khôi phục" in one))
         )
     world.tick(hours=73)
     browser = sign_in_by_card(world)
@@ -182,7 +182,7 @@ def test_a_code_given_to_an_impostor_is_stopped_by_the_notice(world: World) -> N
     with mail(world) as inbox:
         delivery.deliver(world.installation)
     bodies: list[Any] = [letter.get_payload(decode=True) for letter in inbox.letters()]
-    letter = next(body.decode() for body in bodies if "recovery" in body.decode())
+    letter = next(body.decode() for body in bodies if "khôi phục" in body.decode())
     say_not_me(world.browser(), link_in(world, letter))
     assert new_passkey(world, impostor, "/activate")[0].status == 400
     assert impostor.submit(form, login="lan", code=code).status in {401, 403}

@@ -2,34 +2,18 @@
 
 import pytest
 
-from accounts.chip.trust import Trust
 from connectors.protocol import Query, Unavailable
-from connectors.simulation.cards import CardIssuer, new_issuer
-from tests.idp.test_level_by_chip import Phone as Reader
-from tests.idp.test_level_by_chip import chip_of
+from connectors.simulation.cards import CardIssuer
 from tests.idp.test_recovery import new_passkey
 from tests.support.browser import Browser
+from tests.support.cards import LAN, Reader, chip_of, code_on
 from tests.support.office import Office
 from tests.support.world import World
-
-LAN = {
-    "personal_number": "999190000001",
-    "name": "Nguyễn Thị Hương Lan",
-    "birthdate": "1990-04-12",
-}
 
 
 @pytest.fixture
 def kind() -> str:
     return "sqlite"
-
-
-@pytest.fixture
-def issuer(world: World) -> CardIssuer:
-    assert world.clock is not None
-    made = new_issuer(world.clock())
-    world.installation.card_trust = Trust((made.authority,))
-    return made
 
 
 @pytest.fixture
@@ -41,17 +25,14 @@ def office(world: World, issuer: CardIssuer) -> Office:
 
 def ask(world: World, browser: Browser) -> str:
     page = browser.open("/me/recovery")
-    page = browser.submit(page.form("/me/recovery/chip"))
-    code = page.html.split('id="chip-code">')[1].split("<")[0]
-    world.secrets.append(code)
-    return code
+    return code_on(world, browser.submit(page.form("/me/recovery/chip")))
 
 
 def test_her_own_card_voids_everything_old_at_once_in_the_browser_that_asked(
-    world: World, office: Office, issuer: CardIssuer
+    world: World, office: Office, issuer: CardIssuer, reader: Reader
 ) -> None:
     browser, elsewhere = world.sign_in(), world.sign_in()
-    answer = Reader(world).hold(chip_of(issuer, LAN), ask(world, browser))
+    answer = reader.hold(chip_of(issuer, LAN), ask(world, browser))
     assert answer.json() == {"status": "accepted"}
     assert new_passkey(world, elsewhere, "/me/recovery")[0].status == 403
     done, phone = new_passkey(world, browser, "/me/recovery")
@@ -63,10 +44,10 @@ def test_her_own_card_voids_everything_old_at_once_in_the_browser_that_asked(
 
 
 def test_an_old_sign_in_makes_no_passkey_and_a_fresh_one_in_the_same_browser_does(
-    world: World, office: Office, issuer: CardIssuer
+    world: World, office: Office, issuer: CardIssuer, reader: Reader
 ) -> None:
     browser = world.sign_in()
-    Reader(world).hold(chip_of(issuer, LAN), ask(world, browser))
+    reader.hold(chip_of(issuer, LAN), ask(world, browser))
     world.tick(minutes=6)
     assert new_passkey(world, browser, "/me/recovery")[0].status == 403
     world.sign_in(browser=browser)
@@ -75,7 +56,7 @@ def test_an_old_sign_in_makes_no_passkey_and_a_fresh_one_in_the_same_browser_doe
 
 @pytest.mark.parametrize("fault", ["other", "withdrawn", "unknown", "away", "late", "passkey"])
 def test_anything_else_recovers_nothing(
-    world: World, office: Office, issuer: CardIssuer, fault: str
+    world: World, office: Office, issuer: CardIssuer, reader: Reader, fault: str
 ) -> None:
     browser, stated = world.sign_in(), dict(LAN)
     code, register = ask(world, browser), office.registers["identity_cards"]  # type: ignore[index]
@@ -91,7 +72,7 @@ def test_anything_else_recovers_nothing(
             return Unavailable("identity_cards", "timeout")
 
         register.look_up = silent
-    answer = Reader(world).hold(chip_of(issuer, stated), code)
+    answer = reader.hold(chip_of(issuer, stated), code)
     if fault in {"late", "passkey"}:
         assert answer.json() == {"status": "accepted"}
         if fault == "passkey":

@@ -232,3 +232,21 @@ def test_a_way_out_for_notices_that_cannot_be_right_is_refused(
     told = refused(environment, **{**MAIL, **changes})
     assert any(f"SEN_{name}" in told for name in changes)
     assert "secret@" not in told
+
+
+def test_faces_are_compared_by_a_place_on_x_road(environment: dict[str, str]) -> None:
+    registers = {"REGISTERS_URL": "http://localhost:8110", "XROAD_CLIENT": "VN/GOV/MPS/sen-id"}
+    place = "VN/GOV/MPS/face-match"
+    assert read(environment, **registers, FACE_MATCH=place).face_match == place
+    assert "must be instance/class" in refused(environment, **registers, FACE_MATCH="face-match")
+    assert "needs SEN_REGISTERS_URL" in refused(environment, FACE_MATCH=place)
+
+
+def test_a_file_of_places_is_read_at_the_start(environment: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "places.csv"
+    file.write_text("203.0.113.0/24,21.03,105.85,Hà Nội\n", "utf-8")
+    assert read(environment, NETWORK_PLACES_FILE=str(file)).network_places_file == file
+    other = tmp_path / "other.csv"
+    other.write_text("network,latitude,longitude,place\n203.0.113.0/24,91,0,X\n", "utf-8")
+    assert "line 2: latitude" in refused(environment, NETWORK_PLACES_FILE=str(other))
+    assert "there is no file" in refused(environment, NETWORK_PLACES_FILE="nowhere.csv")

@@ -24,14 +24,23 @@ from accounts.recoveries import recovery
 from accounts.sessions import browser_session
 from connectors.messages import MailServer
 from connectors.simulation.cards import authority_file, establish
+from connectors.simulation.faces import difference
 from idp import changes, delivery
 from idp.database import connect
 from idp.demo.run import BANK, PORTAL
 from idp.services import Installation, Services
 from idp.settings import Settings
 from tests.stories.folk import Person, gather, seed_document
-from tests.support.registers import CLIENT, authority, population, running
+from tests.support.registers import (
+    CLIENT,
+    authority,
+    enter_card,
+    enter_person,
+    population,
+    running,
+)
 
+FACE_MATCH = "VN-TEST/GOV/MPS/face-match"
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +78,7 @@ class Site:
         simulator = self._outside.enter_context(running(self.registers))
         self._settings.setdefault("SEN_REGISTERS_URL", f"http://{authority(simulator)}")
         self._settings.setdefault("SEN_XROAD_CLIENT", CLIENT)
+        self._settings.setdefault("SEN_FACE_MATCH", FACE_MATCH)
         places = (f"localhost:{party.port}" for party in (self.portal, self.bank))
         self._settings.setdefault("SEN_OUTBOUND_ALLOW", ",".join(places))
         establish(self.registers)
@@ -204,6 +214,18 @@ class Site:
             xroad_client=CLIENT,
         )
         return Installation(settings)
+
+    def knows(self, person: Person) -> None:
+        """Have the registers of people and of identity cards know the person."""
+        enter_person(
+            self.registers, number=person.number, name=person.name, birthdate=person.birthdate
+        )
+        enter_card(self.registers, number=person.number)
+
+    def somebody_unlike(self, person: Person) -> str:
+        """Return the number of somebody whose drawn face is told from the person's easily."""
+        others = (f"99930100{serial:04}" for serial in range(200))
+        return max(others, key=lambda number: difference(number, person.number))
 
     def read_card(self, number: str, code: str) -> subprocess.CompletedProcess[str]:
         """Hold somebody's simulated card to the reader program, which answers the code."""

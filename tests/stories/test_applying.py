@@ -161,6 +161,14 @@ def test_an_officers_day(site: Site, enter: Callable[..., Visit]) -> None:
     citizen.use_passkey()
     citizen.is_on("/me")
 
+    desk.go("/desk")
+    desk.fill(identifier=newcomer["personal_number"])
+    desk.press("search-submit")
+    desk.page.locator("details:has(#phone-code-submit) summary").click()
+    desk.fill(recover_ground=GROUND)
+    desk.press("phone-code-submit")
+    desk.look("desk-phone-code")
+
 
 @twice
 def test_a_companys_application_with_two_representatives(

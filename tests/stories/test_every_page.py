@@ -1,9 +1,11 @@
 """Every page in both languages: WCAG 2.2 AA by axe-core, small screens, and a picture to look at."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import expect
 
+from connectors.simulation.faces import capture
 from tests.stories.site import Site
 from tests.stories.telling import in_both_languages
 from tests.stories.visit import Visit
@@ -64,6 +66,43 @@ def test_sign_in_pages_are_accessible(site: Site, visit: Visit) -> None:
     visit.use_passkey()
     expect(visit.page.locator("#passkey-status.sen-status--error")).to_be_visible()
     visit.look("sign-in-refused-on-device")
+
+
+def test_pages_of_the_higher_levels_are_accessible(
+    site: Site, visit: Visit, tmp_path: Path
+) -> None:
+    citizen = site.person("passkey")
+    site.knows(citizen)
+    visit.tolerate_status(403)
+    visit.sign_in_to_own_pages(citizen)
+    visit.go("/me/passkeys")
+    visit.fill(new_password=citizen.password)
+    visit.press("password-submit")
+    visit.ask(site.bank, acr_values="urn:vn:eid:aal:4")
+    visit.look("sign-in-known")
+    visit.page.locator("#password").fill(citizen.password)
+    visit.press("known-submit")
+    visit.is_on("/sign-in/face")
+    # No camera stands before this browser, so a picture is chosen: first one of somebody else.
+    visit.look("sign-in-face")
+    other, own = tmp_path / "other.png", tmp_path / "own.png"
+    other.write_bytes(capture(site.somebody_unlike(citizen)))
+    own.write_bytes(capture(citizen.number))
+    visit.page.locator("#picture").set_input_files(other)
+    visit.press("face-submit")
+    expect(visit.page.locator(".govuk-error-summary")).to_be_visible()
+    visit.look("sign-in-face-refused")
+    visit.page.locator("#picture").set_input_files(own)
+    visit.press("face-submit")
+    visit.is_on("/sign-in/card")
+    visit.look("sign-in-card")
+    visit.press("chip-submit")
+    visit.look("sign-in-card-code")
+    code = visit.page.locator("#chip-code").inner_text()
+    done = site.read_card(citizen.number, code)
+    assert (done.returncode, done.stdout) == (0, "accepted\n"), done.stderr
+    visit.press("card-finish")
+    visit.is_on("/consent")
 
 
 def test_activation_pages_are_accessible(site: Site, visit: Visit) -> None:
@@ -146,6 +185,24 @@ def test_the_apps_pages_are_accessible(site: Site, enter: Callable[..., Visit]) 
     computer.look("qr-number")
     phone.press("request-decline")
     expect(computer.page.locator("#qr-again")).to_be_visible()
+
+    # A phone without a passkey, and an office's code behind the sign # of the address.
+    new = enter()
+    with site.services() as services:
+        subject = services.subjects.find_for_sign_in(citizen.login) or ""
+        account = services.accounts.find_of_subject(subject)
+        assert account is not None
+        code = services.phone_invitations.by_office(account.id)
+    new.go(f"/app/code#{code}")
+    expect(new.page.locator("#code")).to_have_value(code)
+    assert new.page.url.endswith("/app/code")
+    new.look("app-code")
+    new.press("code-submit")
+    new.is_on("/app/enrol")
+    new.look("app-invited")
+    new.take_authenticator()
+    new.press("passkey-create")
+    expect(new.page.locator("#enrol-form")).to_be_visible()
 
     on_phone = enter(user_agent="Mozilla/5.0 (Android 16; Mobile; rv:140.0) Firefox/140.0")
     on_phone.begin(site.bank)

@@ -15,11 +15,11 @@ from accounts.chip import files
 from accounts.chip.errors import ChipRefusedError
 from accounts.chip.examination import Proof, Reading, examine
 from accounts.chip.trust import Trust
-from accounts.chip_requests import ChipRequest
+from accounts.chip_requests import ChipRequest, Purpose
 from connectors.protocol import Record, Unavailable
 from idp import audit, limits, reading
 from idp.applying.rules import NotReadyError
-from idp.recovering import RecoveryRefusedError
+from idp.recovering import RecoveryRefusedError, check_valid
 from idp.register_checks import check
 from idp.web import context, forms, transaction
 
@@ -41,7 +41,7 @@ def challenge() -> flask.Response:
         files=list(_FILES),
         expires_at=found.expires_at.isoformat(timespec="seconds"),
         provider=context.installation().settings.issuer,
-        purpose="account-recovery" if found.account_id else "account-level-02",
+        purpose=found.purpose.value,
     )
 
 
@@ -61,7 +61,7 @@ def receive() -> flask.Response:
     try:
         proof = examine(read, request.nonce, trust, context.installation().clock())
         if request.application_id is None:
-            return _recover(request, proof)
+            return _of_account(request, proof)
         context.services().application_office.receive_chip(request.application_id, proof)
     except ChipRefusedError as error:
         transaction.undo()
@@ -82,8 +82,9 @@ def receive() -> flask.Response:
     return _answer(200, status="accepted", application=found.state.value)
 
 
-def _recover(request: ChipRequest, proof: Proof) -> flask.Response:
-    """Let the card register say that the card is valid, and the recovery begin.
+def _of_account(request: ChipRequest, proof: Proof) -> flask.Response:
+    """Let the card register say that the card is valid; then the recovery begins, or the browser that
+    asked may take up the proof.
 
     Raises:
         ChipRefusedError: the card is another person's, or not valid.
@@ -97,12 +98,22 @@ def _recover(request: ChipRequest, proof: Proof) -> flask.Response:
     if source not in installation.registers:
         return _answer(409, error="not_awaited")
     said = reading.ask(
-        installation, subject_id, source, wanted=("id_card",), correlation=flask.g.correlation
+        installation,
+        subject_id,
+        source,
+        wanted=("id_card",),
+        purpose="account-identity-check",
+        correlation=flask.g.correlation,
     )
     if isinstance(said, Unavailable):
         context.services().chip_requests.note_refusal(request.id, "register-away")
         return _answer(503, error="register_unavailable")
     card = said.values.get("id_card") if isinstance(said, Record) else None
+    if request.purpose is not Purpose.RECOVERY:
+        check_valid(proof.holder, card)
+        context.services().chip_requests.note_proof(request.id)
+        audit.security_event("chip.proved", account=request.account_id, purpose=request.purpose)
+        return _answer(200, status="accepted")
     recovering = context.services().recovering
     try:
         recovering.begin_by_chip(request.account_id, request.session_id, proof.holder, card)

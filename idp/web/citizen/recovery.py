@@ -3,7 +3,7 @@
 import flask
 
 from accounts.account import AccountKind
-from accounts.attributes import Source
+from accounts.chip_requests import Purpose
 from accounts.errors import PasskeyRefusedError
 from accounts.levels import AuthenticationMethod
 from accounts.recoveries import Recovery, Way
@@ -25,7 +25,7 @@ def show() -> str:
 def _page(session: BrowserSession, code: str | None) -> str:
     services = context.services()
     found = services.recoveries.open_of(session.account_id)
-    asked = services.chip_requests.latest_of_account(session.account_id)
+    asked = services.chip_requests.latest_of_account(session.account_id, Purpose.RECOVERY)
     is_ready = found is not None and found.ready_at <= context.installation().clock()
     return flask.render_template(
         "citizen/recovery.html",
@@ -63,7 +63,9 @@ def read_card() -> flask.Response | str:
     if not _may_read_card(session) or services.limits.is_exhausted(counted):
         return errors.page("recovery-refused")
     services.limits.count_failure(counted)
-    code = services.chip_requests.begin_for_account(session.account_id, session.id)
+    code = services.chip_requests.begin_for_account(
+        Purpose.RECOVERY, session.account_id, session.id
+    )
     return _page(session, code)
 
 
@@ -132,8 +134,7 @@ def _may_read_card(session: BrowserSession) -> bool:
     installation = context.installation()
     account = context.services().accounts.account(session.account_id)
     return (
-        installation.card_trust is not None
-        and Source.IDENTITY_CARDS in installation.registers
+        installation.can_read_cards
         and account.kind is AccountKind.CITIZEN
         and AuthenticationMethod.PASSWORD in session.methods
     )

@@ -4,7 +4,6 @@ import flask
 
 from accounts.levels import AuthenticationMethod
 from idp import audit
-from idp.login.known_browsers import coarse
 from idp.web import context, journey, person
 from idp.web.language import N_, translate
 
@@ -33,7 +32,7 @@ def sessions() -> str:
             {
                 "id": one.id,
                 "browser": one.browser or translate(_UNKNOWN_BROWSER),
-                "network": coarse(one.address),
+                "network": context.installation().places.told(one.address),
                 "started_at": one.started_at,
                 "last_seen_at": one.last_seen_at,
                 "current": one.id == session.id,

@@ -1,13 +1,17 @@
-"""A person at the desk who lost her ways to sign in: a code for new ones, and a new code card."""
+"""A person at the desk who lost her ways to sign in: a code for new ones, a new code
+card, or a code to set a phone up.
+"""
 
 import flask
 
 from accounts.account import EventKind
 from accounts.notices import NoticeKind
 from accounts.second_factors import new_card_codes, spaced
+from idp import audit
 from idp.applying.rules import ReasonMissingError
 from idp.web import context, errors, person, transaction
 from idp.web.desk.entrance import desk
+from idp.web.drawing import qr_code
 
 blueprint = flask.Blueprint("desk_recovery", __name__)
 
@@ -49,6 +53,35 @@ def card(account_id: str) -> flask.Response | str:
         back=f"/desk/accounts/{account_id}",
         codes=[spaced(code) for code in codes],
         made_at=installation.clock(),
+    )
+
+
+@blueprint.post("/desk/accounts/<account_id>/phone")
+def phone(account_id: str) -> flask.Response | str:
+    """Give a code to set a phone up with, on the evidence that the officer wrote down."""
+    at = desk()
+    try:
+        actor, ground = at.evidence_of(person.row_id(account_id), _evidence())
+    except ReasonMissingError as error:
+        return errors.page(error.code)
+    installation, services = context.installation(), context.services()
+    found = services.accounts.account(account_id)
+    if not found.is_open:
+        return errors.page("application-not-ready")
+    code = services.phone_invitations.by_office(account_id)
+    services.accounts.note(account_id, EventKind.PHONE_CODE_GIVEN, None, actor, ground)
+    facts = {"what": "phone-code-given"}
+    services.contact_book.tell_everywhere(found.subject_id, NoticeKind.SIGN_IN_CHANGED, facts)
+    audit.security_event("phone-code.given", account=account_id)
+    # Behind the sign #, which browsers never send: the code stands in no log.
+    address = f"{installation.settings.issuer}/app/code"
+    return flask.render_template(
+        "desk/phone_code.html",
+        section="desk",
+        account_id=account_id,
+        address=address,
+        code=code,
+        picture=qr_code(f"{address}#{code}"),
     )
 
 

@@ -11,7 +11,6 @@ from accounts.notices import NoticeKind
 from accounts.sessions import BrowserSession
 from consent.purposes import purpose
 from idp.login.errors import PasskeyAskedError, QrNumberError
-from idp.login.known_browsers import coarse
 from idp.login.qr import QrSignIn, QrState, is_same_network
 from idp.web import context, headers, journey, person
 
@@ -85,7 +84,7 @@ def decide(id_: str) -> flask.Response:
             facts = {
                 "client_id": approved.wanted.client_id,
                 "browser": approved.browser_name,
-                "network": coarse(approved.address),
+                "network": context.installation().places.told(approved.address),
             }
             person.tell(session, NoticeKind.QR_APPROVED, facts)
     return journey.see_other(f"/app/requests/{id_}")
@@ -135,7 +134,7 @@ def _page(found: QrSignIn, session: BrowserSession) -> str:
         ],
         level=min(levels) if levels else 1,
         is_near=is_same_network(found.address, context.visitor().address),
-        network=coarse(found.address),
+        network=context.installation().places.told(found.address),
         statement=found.statement("").decode(),
         phones=services.phones.of_account(session.account_id),
     )

@@ -16,7 +16,12 @@ _ENROL = "/app/enrol"
 
 @blueprint.get(_ENROL)
 def ask() -> flask.Response:
-    """Offer to make a key on this phone."""
+    """Offer to make a key on this phone; whoever was invited makes a passkey first."""
+    session = person.required()
+    invitations = context.services().phone_invitations
+    if not _is_strong(session) and invitations.is_open(session.account_id, session.id):
+        headers.allow_app()
+        return flask.Response(flask.render_template("phone/invited.html"))
     return _page(_strong(_ENROL))
 
 
@@ -59,12 +64,14 @@ def _strong(page: str) -> BrowserSession:
     because later the passkey stands behind what the phone approves.
     """
     session = person.required()
-    is_phone_page = page == _ENROL
-    if not person.may_change_sign_in(session) or (
-        is_phone_page and not session.strength.phishing_resistant
-    ):
+    fits = _is_strong(session) if page == _ENROL else person.may_change_sign_in(session)
+    if not fits:
         flask.abort(flask.redirect(f"/sign-in?next={page}", 303))
     return session
+
+
+def _is_strong(session: BrowserSession) -> bool:
+    return person.may_change_sign_in(session) and session.strength.phishing_resistant
 
 
 def _statement(session: BrowserSession) -> str:

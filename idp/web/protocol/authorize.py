@@ -7,7 +7,7 @@ from typing import assert_never
 
 import flask
 
-from idp.login.flow import AskConsent, ChooseActing, Refuse, Respond, SignIn, Step
+from idp.login.flow import AskConsent, ChooseActing, ProveMore, Refuse, Respond, SignIn, Step
 from idp.oidc.errors import RedirectedError
 from idp.oidc.request import AuthorizationRequest
 from idp.web import context, journey, language
@@ -67,6 +67,8 @@ def _lead_to(step: Step, interaction_id: str) -> flask.Response:
     match step:
         case SignIn():
             path = "/sign-in"
+        case ProveMore():
+            path = journey.STEP_PAGES[step.what]
         case ChooseActing():
             path = "/acting-for"
         case AskConsent():

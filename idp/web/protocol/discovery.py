@@ -12,7 +12,8 @@ blueprint = flask.Blueprint("discovery", __name__)
 @blueprint.get("/.well-known/oauth-authorization-server")
 def discovery() -> flask.Response:
     """Describe the provider."""
-    return context.respond(endpoints.discovery(context.installation().settings.issuer))
+    held = context.installation()
+    return context.respond(endpoints.discovery(held.settings.issuer, held.acr_values))
 
 
 @blueprint.get("/jwks")

@@ -40,7 +40,9 @@ SOURCES = {
 }
 _NEEDS_LEVEL_2 = N_("Given only when you sign in with a passkey, or with your password and a code")
 _NEEDS_ACCOUNT_LEVEL = N_("Given only when your account has level 02")
-_NEEDS_MORE = N_("Given only at authentication level 3, which no way of signing in reaches yet")
+_NEEDS_MORE = N_(
+    "Given only at authentication level 3, when your face or your key proved a biometric"
+)
 _NEEDS_HER_OWN_WORD = N_("Not given on the word of somebody else")
 _NOT_HELD = N_("Sen ID holds none of yours at present")
 _ASKED_LATER = N_("Asked of the register after you agree")
@@ -211,10 +213,9 @@ def _waits_for(
     """
     if account_level.rank < row.account_level.rank:
         return translate(_NEEDS_ACCOUNT_LEVEL)
-    if row.authentication_level >= AuthenticationLevel.LEVEL_3:
-        return translate(_NEEDS_MORE)
     if row.claim not in visible:
-        return translate(_NEEDS_LEVEL_2)
+        is_high = row.authentication_level >= AuthenticationLevel.LEVEL_3
+        return translate(_NEEDS_MORE if is_high else _NEEDS_LEVEL_2)
     if _OF_ORGANISATIONS.intersection(row.sources) or best_value(held, row.claim) is not None:
         return None
     return translate(_ASKED_LATER if asked.intersection(row.sources) else _NOT_HELD)

@@ -9,6 +9,8 @@ from idp.web.language import LANGUAGES
 
 blueprint = flask.Blueprint("front", __name__)
 # Working at the desk, giving mandates, letting others in by phone: what a false page can ask for is not enough (ADR 14, 17).
+PHONE_CODE = "/app/code"
+"""Where a phone without a passkey is set up: there the password comes first."""
 _BY_PASSKEY_ONLY = ("/desk", "/me/mandates", "/app/")
 
 
@@ -36,7 +38,7 @@ def sign_in() -> flask.Response | str:
     step = under_way.next_step()
     if not isinstance(step, SignIn):
         return journey.see_other(journey.go_on(interaction_id))
-    if step.reason == "step-up":
+    if step.reason in {"step-up", "step-up-key"}:
         context.services().interactions.note_step_up(interaction_id)
     hint = under_way.interaction.request.login_hint or ""
     return journey.sign_in_page(under_way, reason=step.reason, login=hint)
@@ -45,7 +47,8 @@ def sign_in() -> flask.Response | str:
 def _why_again(session: BrowserSession) -> str:
     """Return why somebody who is signed in has to do it again."""
     target = forms.local_page(flask.request.args.get("next", ""))
-    if target.startswith(_BY_PASSKEY_ONLY) and not session.strength.phishing_resistant:
+    by_passkey_only = target.startswith(_BY_PASSKEY_ONLY) and target != PHONE_CODE
+    if by_passkey_only and not session.strength.phishing_resistant:
         return "step-up-passkey"
     if target.startswith("/me/passkeys") and not person.is_strongest(session):
         return "step-up-own"
@@ -64,4 +67,8 @@ def change_language(code: str) -> flask.Response:
     """Remember the language and go back to the page."""
     if code in LANGUAGES:
         context.set_language(code)
+        session = context.session()
+        # Letters follow what she chooses, not where another site sends her browser.
+        if session is not None and forms.comes_from_our_origin():
+            context.services().accounts.remember_language(session.account_id, code)
     return journey.see_other(forms.local_path(flask.request.args.get("next", "/")))

@@ -15,8 +15,6 @@ from typing import Any, Final
 
 import flask
 import orjson
-import qrcode
-from qrcode.constants import ERROR_CORRECT_M
 
 from idp.database import for_reading
 from idp.login.errors import LoginError, SignInRefusedError, TooManyFailuresError
@@ -24,6 +22,7 @@ from idp.login.flow import SignIn
 from idp.login.qr import QrSignIns, QrState, Wanted
 from idp.services import Installation
 from idp.web import context, errors, forms, journey
+from idp.web.drawing import qr_code
 
 blueprint = flask.Blueprint("qr", __name__)
 STREAMS: Final = 1
@@ -31,9 +30,6 @@ _STREAM_SECONDS = 20
 _LONGEST_WAIT = 30
 _streams = threading.BoundedSemaphore(STREAMS)
 _OPEN = (QrState.CREATED, QrState.SHOWN)
-_MARGIN = 4
-# Any mask is as good to a reader, and trying all eight takes four times as long.
-_MASK = 3
 
 
 class Pace:
@@ -107,7 +103,7 @@ def show(id_: str) -> str:
         "sign_in/qr.html",
         sign_in=found,
         state="waiting" if found.state in _OPEN else found.state.value,
-        picture=picture(known.address_of(known.frame(found))) if draws else None,
+        picture=qr_code(known.address_of(known.frame(found))) if draws else None,
         app_href=f"/app/switch/{known.frame(found)}",
         relying_party=under_way.shown() if under_way else None,
         interaction=found.wanted.interaction_id,
@@ -190,7 +186,7 @@ def _status(known: QrSignIns, id_: str, binding: bytes) -> dict[str, Any]:
         "disturbed": found.is_disturbed,
     }
     if found.state in _OPEN and not found.same_device:
-        document |= picture(known.address_of(known.frame(found)))
+        document |= qr_code(known.address_of(known.frame(found)))
     return document
 
 
@@ -206,22 +202,3 @@ def _stream(installation: Installation, id_: str, binding: bytes) -> Iterator[by
         if document["state"] not in {"waiting", QrState.CLAIMED.value}:
             return
         time.sleep(1)
-
-
-def picture(text: str) -> dict[str, Any]:
-    """Return the text as a QR code: the side's length in modules, and an SVG path of the dark ones."""
-    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=_MARGIN, mask_pattern=_MASK)
-    code.add_data(text)
-    code.make(fit=True)
-    rows = code.get_matrix()
-    runs: list[str] = []
-    for y, row in enumerate(rows):
-        x = 0
-        while x < len(row):
-            width = 0
-            while x + width < len(row) and row[x + width]:
-                width += 1
-            if width:
-                runs.append(f"M{x} {y}h{width}v1h-{width}z")
-            x += width + 1
-    return {"side": len(rows), "path": "".join(runs)}

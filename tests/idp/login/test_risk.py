@@ -3,11 +3,13 @@
 import io
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from accounts.levels import AuthenticationLevel, Strength
-from idp.login.risk import AddressList, Decision, Surroundings, judge
+from idp.login.risk import AddressList, Decision, Surroundings, is_impossible, judge
+from idp.places import Places
 from tests.support.browser import Page
 from tests.support.world import World
 
@@ -15,6 +17,7 @@ ONE, TWO = Strength(AuthenticationLevel.LEVEL_1), Strength(AuthenticationLevel.L
 PASSKEY = Strength(AuthenticationLevel.LEVEL_2, phishing_resistant=True)
 CALM = Surroundings(ONE, False, False, False, False)
 STORM = Surroundings(ONE, True, True, True, True)
+AFAR = replace(CALM, is_new_browser=True, is_impossible_journey=True)
 RENTED = "198.51.100.0/24"
 
 
@@ -44,6 +47,10 @@ def kind() -> str:
             Decision.STEP_UP,
         ),
         (replace(STORM, strength=TWO, is_data_centre=False), "nothing-unusual", Decision.ALLOW),
+        (replace(AFAR, strength=TWO), "risk-journey-refused", Decision.REFUSE),
+        (AFAR, "risk-journey", Decision.STEP_UP),
+        (replace(AFAR, strength=PASSKEY), "passkey", Decision.ALLOW),
+        (replace(AFAR, is_new_browser=False), "known-browser", Decision.ALLOW),
     ],
 )
 def test_the_first_rule_that_fits_decides(
@@ -98,3 +105,77 @@ def test_many_wrong_passwords_leave_known_browsers_and_passkeys_alone(world: Wor
     world.sign_in(how="passkey")
     world.tick(minutes=16)
     assert sign_in(world, world.person().password, "192.0.2.2").status == 303
+
+
+FILE = """network,latitude,longitude,place
+# where people are
+203.0.113.0/24,21.03,105.85,Hà Nội
+198.51.100.0/25,48.86,2.35,Paris
+192.0.2.0/24,20.86,106.68,Hải Phòng
+2001:db8:1::/48,10.78,106.70,Thành phố Hồ Chí Minh
+"""
+
+
+def test_places_of_networks() -> None:
+    places = Places(FILE.splitlines())
+    assert places.told("203.0.113.9") == "Hà Nội (203.0.113.0/24)"
+    assert places.told("2001:db8:1:2::3").startswith("Thành phố Hồ Chí Minh")
+    assert places.told("198.51.100.200") == "198.51.100.0/24"
+    for address in ("198.51.99.255", "198.51.100.128", "2001:db8:2::1", "0.0.0.0", "", "x"):
+        assert places.find(address) is None
+    far = places.kilometres("203.0.113.9", "198.51.100.9")
+    assert far is not None
+    assert 9150 < far < 9250
+    assert places.kilometres("203.0.113.9", "x") is None
+    assert not Places()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("203.0.113.0/24,21,105", "line 7 has 3 columns"),
+        ("203.0.113.1/24,21,105,X", "line 7: '203.0.113.1/24' is no network"),
+        ("203.0.112.0/24,north,105,X", "line 7: latitude and longitude"),
+        ("203.0.112.0/24,91,105,X", "line 7: latitude and longitude"),
+        ("203.0.112.0/24,nan,105,X", "line 7: latitude and longitude"),
+        ("203.0.112.0/24,21,105,", "line 7: a place has a name"),
+        ("203.0.113.128/25,21,105,X", "line 7 tells of addresses that line 3 has"),
+        ("2001:db8::/65,21,105,X", "line 7: an IPv6 network here"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_told(line: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Places([*FILE.splitlines(), line])
+
+
+@pytest.mark.parametrize(
+    ("kilometres", "hours", "impossible"),
+    [(9200, 1, True), (9200, 9.1, True), (9200, 9.3, False), (499, 0, False), (501, 0, True),
+     (501, 0.6, False), (900, -1, True)],
+)  # fmt: skip
+def test_what_no_airliner_makes_is_impossible(
+    kilometres: float, hours: float, impossible: bool
+) -> None:
+    assert is_impossible(kilometres, timedelta(hours=hours)) is impossible
+
+
+def test_nobody_is_in_hanoi_and_an_hour_later_in_paris(world: World) -> None:
+    right = world.person().password
+    home, away, near = "203.0.113.9", "198.51.100.9", "192.0.2.9"
+    assert sign_in(world, right, home).status == 303
+    # Without a file nothing is known, and nothing pretended.
+    assert sign_in(world, right, away).status == 303
+    world.installation.places = Places(FILE.splitlines())
+    own = world.sign_in(browser=world.browser(home))
+    world.tick(hours=1)
+    page = sign_in(world, right, away)
+    assert page.status == 401
+    assert "so far away" in page.text
+    assert sign_in(world, right, near).status == 303
+    assert world.browser(away).use_passkey(world.person().passkey).status == 200
+    # From Paris she is believed in Hanoi again by the browser that she has there.
+    assert world.sign_in(browser=own)
+    assert "Hà Nội (203.0.113.0/24)" in own.open("/me/sessions").text
+    assert "Paris (198.51.100.0/24)" in own.open("/me/notices").text
+    world.tick(hours=10)
+    assert sign_in(world, right, away).status == 303

@@ -145,10 +145,20 @@ function offerInstalling() {
   });
 }
 
+/** A code from an office stands behind the sign #, so that it never travels in an address. */
+function takeCode(field) {
+  const code = window.location.hash.slice(1);
+  if (!/^[A-Z2-7-]{16,19}$/.test(code)) return;
+  field.value = code;
+  window.history.replaceState(null, "", window.location.pathname);
+}
+
+const officeCode = document.querySelector("#code-form input[name=code]");
 const enrolment = document.getElementById("enrol-form");
 const request = document.getElementById("request-form");
 const scanning = document.getElementById("scan-form");
 const home = document.getElementById("app-home");
+if (officeCode) takeCode(officeCode);
 if (enrolment) onEnrol(enrolment);
 if (request) onRequest(request);
 if (scanning) scan(scanning, document.getElementById("scan-video")).catch(() => say(texts.camera, "error"));
