@@ -6,7 +6,7 @@ What differs, who keeps it, whom it knows by which number, and what its fields a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 from accounts.attributes import Source
@@ -14,7 +14,18 @@ from accounts.schema import Clock
 from accounts.subject import IdentifierType, canonical
 from connectors.breaker import Breaker
 from connectors.errors import RegisterFaultError
-from connectors.protocol import Answer, Event, Feed, NotFound, Query, Record, Register, Unavailable
+from connectors.protocol import (
+    Answer,
+    Answered,
+    Event,
+    Evidence,
+    Feed,
+    NotFound,
+    Query,
+    Record,
+    Register,
+    Unavailable,
+)
 from connectors.wire import Field
 from connectors.xroad import Cause, SecurityServer
 
@@ -80,13 +91,13 @@ class RemoteRegister:
         """True while nobody is asked, because the last answers failed."""
         return self._breaker.is_open
 
-    def look_up(self, query: Query, entry: str, now: datetime) -> Answer:
+    def look_up(self, query: Query, evidence: Evidence, now: datetime) -> Answer:
         """Ask the register.
 
         Raises:
             ValueError: the query cites no use entry.
         """
-        if not entry:
+        if not evidence.entry:
             raise ValueError("no register is asked without a use entry")
         wanted = {claim: self._service.fields[claim] for claim in query.attributes
                   if claim in self._service.fields}  # fmt: skip
@@ -94,13 +105,22 @@ class RemoteRegister:
             return NotFound(self.name)
         named = self._service.named_by(query)
         fields = sorted({field.name for field in wanted.values()})
-        cause = _cause(query, entry)
+        cause = _cause(query, evidence, self.name)
         return self._attempt(
             lambda: self._read(
                 self._server.ask(f"{self._place}/look-up", {**named, "fields": fields}, cause),
                 named,
                 wanted,
                 now,
+            )
+        )
+
+    def answered(self, day: date, after: int, limit: int) -> tuple[Answered, ...] | Unavailable:
+        """Ask the register's own log what it answered under receipts of a day (UTC), lowest first."""
+        document = {"day": day.isoformat(), "after": after, "limit": limit}
+        return self._attempt(
+            lambda: _answered(
+                self._server.ask(f"{self._place}/receipts", document, Cause()), after, limit
             )
         )
 
@@ -152,14 +172,40 @@ class RemoteRegister:
         return Record(self.name, values, as_of)
 
 
-def _cause(query: Query, entry: str) -> Cause:
+def _cause(query: Query, evidence: Evidence, register: str) -> Cause:
     user = query.user
     if not user and query.birthdate is not None:
         user = canonical(query.identifier_type, query.identifier)
     # PR-REST §4.3: prefixed with the country. A passport's number begins with its country already.
     prefix = "" if user[:1].isalpha() else "VN"
     represented = f"COM/{query.represented}" if query.represented else ""
-    return Cause(f"{prefix}{user}" if user else "", represented, entry)
+    return Cause(
+        f"{prefix}{user}" if user else "",
+        represented,
+        evidence.entry,
+        lambda body: evidence.receipt(register, body),
+    )
+
+
+def _answered(answer: dict[str, Any], after: int, limit: int) -> tuple[Answered, ...]:
+    listed = answer.get("receipts")
+    try:
+        if not isinstance(listed, list) or len(listed) > limit:
+            raise RegisterFaultError("wrong-answer")
+        found = tuple(
+            Answered(
+                int(one["sequence"]),
+                str(one["entry"]),
+                str(one["commitment"]),
+                datetime.fromisoformat(one["at"]),
+            )
+            for one in listed
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise RegisterFaultError("wrong-answer") from error
+    if any(one.sequence <= after for one in found):
+        raise RegisterFaultError("wrong-answer")
+    return found
 
 
 def _events(answer: dict[str, Any], after: int, limit: int) -> tuple[Event, ...]:

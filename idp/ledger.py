@@ -101,6 +101,7 @@ def sequencer(installation: Installation) -> Sequencer:
         log_name(installation),
         signers(installation),
         lambda subject_id: index_of(installation, subject_id),
+        installation.use_receipts,
     )
 
 
@@ -169,6 +170,7 @@ def policies(
         said[f"notice/{row.hash.hex()}"] = {"language": row.language}
     page = hashlib.sha256(VERIFYING_PAGE.read_bytes()).hexdigest()
     said["verifying-page"] = {"sha256": page}
+    said["use-receipt-key"] = installation.use_receipts.jwk
     said["cosigners"] = {"policy": policy(installation).text}
     return {
         name: orjson.dumps({"about": name, **facts}, option=orjson.OPT_SORT_KEYS)

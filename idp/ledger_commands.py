@@ -1,5 +1,6 @@
 """``sen ledger``, ``sen verify``, and the programs of those who watch: ``sen witness``, ``sen auditor``."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -76,6 +77,13 @@ def ledger_policy() -> None:
     """Print the policy by which bundles are verified, to be published by the witnesses."""
     with _installation() as installation:
         click.echo(keeping.policy(installation).text, nl=False)
+
+
+@ledger.command("receipt-keys")
+def ledger_receipt_keys() -> None:
+    """Print the public key of use receipts as a JWK set, for registers and relying parties."""
+    with _installation() as installation:
+        click.echo(json.dumps({"keys": [installation.use_receipts.jwk]}))
 
 
 @ledger.command("check")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine
 
 from accounts.account import Accounts
@@ -35,8 +36,9 @@ from connectors.registry import remote_registers
 from connectors.remote import RemoteRegister
 from connectors.xroad import SecurityServer
 from consent.cases import Cases
-from consent.data_use import UseLog
+from consent.data_use import Recorded, UseLog
 from consent.decisions import Consents
+from consent.use_receipts import Evidence, UseReceipts
 from consent.withdrawals import Withdrawals
 from idp import clock as system_clock
 from idp.alarm import Alarm
@@ -97,6 +99,10 @@ class lazily(Generic[Made]):  # noqa: N801 - reads as the decorator it is
         return made
 
 
+class UncommittedEntryError(Exception):
+    """A receipt was wanted for an entry that is not in the log."""
+
+
 class Installation:
     """What a process makes once: engine, keys, caches. Safe to share between threads."""
 
@@ -138,6 +144,23 @@ class Installation:
     def services(self, db: Connection, *, correlation: str = "", address: str = "") -> "Services":
         """Return the objects that work within the connection's transaction."""
         return Services(self, db, correlation, address)
+
+    @lazily
+    def use_receipts(self) -> UseReceipts:
+        """What signs use receipts, by a key that signs nothing else."""
+        seed = self.vault.mac("use-receipt-key", "ed25519")
+        return UseReceipts(self.settings.issuer, Ed25519PrivateKey.from_private_bytes(seed))
+
+    def evidence(self, entry: Recorded) -> Evidence:
+        """Return what a register is asked upon.
+
+        Raises:
+            UncommittedEntryError: the entry is not in the log, so there is no receipt for it.
+        """
+        with for_reading(self.engine).begin() as db:
+            if not self.services(db).use_log.is_committed(entry):
+                raise UncommittedEntryError
+        return Evidence(entry, self.use_receipts)
 
     def data_keys(self, db: Connection) -> DataKeys:
         """Return the stored data keys, within the connection's transaction."""

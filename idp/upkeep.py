@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+from consent.use_receipts import KeptReceipts
 from idp import (
     audit,
     changes,
@@ -23,6 +24,8 @@ INTERVAL = timedelta(minutes=10)
 _GRANTS_KEPT = timedelta(days=30)
 _SESSIONS_KEPT = timedelta(days=1)
 _RECOVERIES_KEPT = timedelta(days=365)
+# So long relying parties may fetch them.
+_RECEIPTS_KEPT = timedelta(days=90)
 # So long whoever asked for a reading may see why it was refused.
 _CHIP_REQUESTS_KEPT = timedelta(days=1)
 
@@ -47,6 +50,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "recoveries": services.recoveries.purge(now - _RECOVERIES_KEPT),
             "messages": services.outbox.purge(now - dispatch.KEPT),
             "signing keys": services.signing_keys.purge(now),
+            "use receipts": KeptReceipts(db).purge(now - _RECEIPTS_KEPT),
         }
     gone |= retention.purge(installation)
     return {**gone, "data keys": data_rotation.destroy_outlived(installation)}

@@ -7,10 +7,11 @@ with ``"fault": null`` off again; ``"*"`` means every register. It answers to th
 import base64
 import hashlib
 import json
+import sqlite3
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -20,6 +21,8 @@ from urllib.parse import unquote
 
 from accounts.attributes import Source
 from connectors.registry import SERVICES
+from connectors.simulation import receipts
+from connectors.simulation.receipts import BadReceiptError
 from connectors.simulation.services import look_up
 from connectors.simulation.store import events, opened
 from connectors.xroad import is_subsystem
@@ -54,6 +57,8 @@ class Fault(StrEnum):
     """Somebody else's record."""
     WRONG_ID = "wrong-id"
     """The answer to another message."""
+    NO_RECEIPT = "no-receipt"
+    """Answers whoever asks, with or without a receipt, and writes down what it saw."""
 
 
 class Simulator(ThreadingHTTPServer):
@@ -61,9 +66,13 @@ class Simulator(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, file: Path, address: tuple[str, int]) -> None:
+    def __init__(
+        self, file: Path, address: tuple[str, int], keys: Iterable[Mapping[str, Any]]
+    ) -> None:
         super().__init__(address, _Handler)
         self.file = file
+        self.receipt_keys = list(keys)
+        """Whose receipts are believed: JWKs (RFC 7517)."""
         self.released = threading.Event()
         self._lock = threading.Lock()
         self._faults: dict[Source, Fault] = {}
@@ -168,12 +177,22 @@ class _Handler(BaseHTTPRequestHandler):
             with opened(self.server.file) as db:
                 if service == "look-up":
                     self._log(source)
+                    self._take_receipt(db, source, body, fault)
                     answer = look_up(db, source, asked)
+                elif service == "receipts":
+                    limit = min(int(asked["limit"]), _EVENTS_AT_ONCE)
+                    day, after = str(asked["day"]), int(asked["after"])
+                    listed = receipts.listed(db, source.value, day, after, limit)
+                    answer = {"receipts": listed}
                 elif service == "changes":
                     limit = min(int(asked["limit"]), _EVENTS_AT_ONCE)
                     answer = {"events": events(db, source.value, int(asked["after"]), limit)}
                 else:
                     raise _RefusedError(500, "Server.ServerProxy.UnknownService", service)
+        except BadReceiptError as error:
+            # By the register itself: its security server handed the message on.
+            self._send(403, {"status": "no receipt, no data", "reason": str(error)})
+            return
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise _RefusedError(
                 400, "Client.BadRequest", "the request is not understood"
@@ -182,6 +201,18 @@ class _Handler(BaseHTTPRequestHandler):
             answer = {**answer, **dict.fromkeys(_NUMBERS & answer.keys(), "000000000000")}
             answer.pop("events", None)
         self._send(200, answer, self._evidence(body, fault), fault)
+
+    def _take_receipt(
+        self, db: sqlite3.Connection, source: Source, body: bytes, fault: Fault | None
+    ) -> None:
+        try:
+            given = self.headers.get("Use-Receipt", "")
+            receipt = receipts.verified(self.server.receipt_keys, given, source.value, body)
+        except BadReceiptError:
+            if fault is not Fault.NO_RECEIPT:
+                raise
+            receipt = receipts.NONE
+        receipts.keep(db, source.value, receipt, body)
 
     def _log(self, source: Source) -> None:
         names = ("X-Road-Client", "X-Road-UserId", "X-Road-Represented-Party", "X-Road-Issue")
@@ -259,16 +290,16 @@ _BEFORE: dict[Fault | None, Callable[[_Handler], None]] = {
 }
 
 
-def serve(file: Path, host: str, port: int) -> Simulator:
-    """Return a simulator that listens already.
+def serve(file: Path, host: str, port: int, keys: Iterable[Mapping[str, Any]]) -> Simulator:
+    """Return a simulator that listens already, and answers under receipts by these keys (JWKs).
 
     Raises:
         FileNotFoundError: there is no such file.
         OSError: the address cannot be used.
     """
-    with opened(file):
-        pass
-    return Simulator(file, (host, port))
+    with opened(file) as db:
+        receipts.prepare(db)
+    return Simulator(file, (host, port), keys)
 
 
 def run(simulator: Simulator, stop: threading.Event) -> None:

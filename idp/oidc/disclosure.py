@@ -26,7 +26,7 @@ from accounts.schema import Clock
 from accounts.subject import IdentifierType, Subjects
 from accounts.vault import Vault
 from connectors.protocol import Query
-from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
+from consent.data_use import PROVIDER, Channel, Recorded, SubjectRole, Use, UseLog
 from consent.purposes import Purpose
 from idp.oidc.grants import Grant
 from idp.oidc.readings import IDENTIFIED_BY, ReadingDueError, Readings, claims_of
@@ -137,8 +137,8 @@ class Disclosure:
         acting: str | None = None,
         stated: dict[str, Any] | None = None,
         only: tuple[str, ...] = (),
-    ) -> tuple[Query, str] | None:
-        """Write the use entry of a reading, and return the query with the entry's id.
+    ) -> tuple[Query, Recorded] | None:
+        """Write the use entry of a reading, and return the query with the entry.
 
         ``only`` asks for these alone, where the question is not what the dictionary tells.
 
@@ -163,6 +163,7 @@ class Disclosure:
                 correlation=self.correlation,
                 subject_role=SubjectRole.ORGANISATION if is_organisation else SubjectRole.PRIMARY,
                 other_party=acting,
+                detail={"register": source.value},
             )
         )
         query = Query(

@@ -31,7 +31,16 @@ from idp.web.desk import queue as desk_queue
 from idp.web.desk import recovery as desk_recovery
 from idp.web.phone import approval, enrolment
 from idp.web.phone import home as phone_home
-from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens, verifying
+from idp.web.protocol import (
+    attributes,
+    authorize,
+    discovery,
+    ledger,
+    logout,
+    receipts,
+    tokens,
+    verifying,
+)
 from idp.web.protocol import cases as agency_cases
 from idp.web.sign_in import (
     acting_for,
@@ -57,6 +66,7 @@ def register(app: flask.Flask) -> None:
         discovery.blueprint,
         attributes.blueprint,
         agency_cases.blueprint,
+        receipts.blueprint,
         logout.blueprint,
         # For everybody who checks the logs.
         ledger.blueprint,

@@ -26,6 +26,7 @@ _FOREIGN_POSTS = frozenset(
         "agency_cases.answer",
         "agency_cases.withdrawals",
         "agency_cases.confirm_withdrawal",
+        "use_receipts.fetch",
         "protocol.authorize",
         "logout.logout",
     }

@@ -4,28 +4,24 @@ Form-encoded POSTs answered in JSON, authenticated as at the introspection endpo
 be got first. An agency sees the requests to itself and nothing else.
 """
 
-from collections.abc import Callable
-
 import flask
 
 from consent.cases import Case, Finding
 from consent.history import History
-from idp.asking import BadWordsError, CaseGoneError
-from idp.oidc import wire
-from idp.oidc.client_auth import InvalidClientError
+from idp.asking import CaseGoneError
 from idp.oidc.errors import ProtocolError
 from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.subject import pairwise_sub
 from idp.web import context
+from idp.web.agency import Form, answered
 
 blueprint = flask.Blueprint("agency_cases", __name__)
-Form = dict[str, str]
 
 
 @blueprint.post("/agency/cases")
 def waiting() -> flask.Response:
     """Tell what waits for the agency's answer, the most urgent first."""
-    return _answered(
+    return answered(
         lambda party, _form: {
             "cases": [
                 _told(found, party)
@@ -43,7 +39,7 @@ def acknowledge() -> flask.Response:
         context.services().asking.acknowledge(_reference(form), party.client_id)
         return {"case": form["case"], "state": "acknowledged"}
 
-    return _answered(confirm)
+    return answered(confirm)
 
 
 @blueprint.post("/agency/cases/extend")
@@ -61,7 +57,7 @@ def extend() -> flask.Response:
         assert found is not None  # noqa: S101 - extended just now
         return {"case": found.reference, "answer_by": found.answer_by.isoformat()}
 
-    return _answered(take)
+    return answered(take)
 
 
 @blueprint.post("/agency/cases/answer")
@@ -79,7 +75,7 @@ def answer() -> flask.Response:
         )
         return {"case": form["case"], "state": "answered"}
 
-    return _answered(give)
+    return answered(give)
 
 
 @blueprint.post("/agency/withdrawals")
@@ -101,7 +97,7 @@ def withdrawals() -> flask.Response:
             ]
         }
 
-    return _answered(tell)
+    return answered(tell)
 
 
 @blueprint.post("/agency/withdrawals/confirm")
@@ -116,30 +112,7 @@ def confirm_withdrawal() -> flask.Response:
             raise CaseGoneError
         return {"consent": form["consent"], "state": "stopped"}
 
-    return _answered(take)
-
-
-def _answered(act: Callable[[RelyingParty, Form], dict[str, object]]) -> flask.Response:
-    try:
-        request = context.wire_request()
-        if request.query:
-            raise ProtocolError("invalid_request", "parameters belong into the body")
-        # With Basic authentication a request to list may have no body at all.
-        form = wire.once(request.form_pairs()) if request.body else {}
-        party = context.services().provider.client_authentication.authenticate(request, form)
-        if party.authentication_method == "none":
-            raise InvalidClientError
-        return context.respond(wire.json_response(200, act(party, form)))
-    except wire.MalformedError as error:
-        refused = ProtocolError("invalid_request", str(error))
-    except BadWordsError:
-        refused = ProtocolError("invalid_request", "the words are missing or too long")
-    except CaseGoneError:
-        refused = ProtocolError("invalid_case", "no such case, or it is past this step", status=409)
-    except ProtocolError as error:
-        refused = error
-    headers = {"WWW-Authenticate": 'Basic realm="sen-id"'} if refused.status == 401 else {}
-    return context.respond(wire.json_response(refused.status, refused.document(), headers))
+    return answered(take)
 
 
 def _reference(form: Form) -> str:
