@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -13,8 +14,10 @@ from consent.ledger import verify as verifier
 from consent.ledger.note import Note
 from consent.log_state import LogState
 from consent.rebuild import Findings, rebuild
+from consent.reconciliation import Reconciliations
 from consent.sequencer import waiting
 from idp import ledger as keeping
+from idp import reconciling
 from idp.database import connect, for_reading
 from idp.services import Installation
 from idp.settings import SettingsError, read_settings
@@ -65,11 +68,18 @@ def ledger_status() -> None:
                 )
             standing_now = keeping.standing(db, trusted)
             late = waiting(db)
+            week = installation.clock().date() - timedelta(days=7)
+            compared = Reconciliations(db, installation.clock).since(week)
         click.echo(f"{epochs} epochs; {late} chains have uses that are not in the logs yet")
         if standing_now is not None and standing_now.seconds is not None:
             age = int(installation.clock().timestamp()) - standing_now.seconds
             quorum = "a quorum" if standing_now.is_quorum else "no quorum"
             click.echo(f"confirmed by {quorum} {age} seconds ago")
+        for result in compared:
+            silent = f"; nothing told by {', '.join(result.silent)}" if result.silent else ""
+            click.echo(f"compared {result.day}: {result.unlogged} unlogged{silent}")
+        if not compared:
+            click.echo("no day of the last seven was compared with others yet")
 
 
 @ledger.command("policy")
@@ -77,6 +87,21 @@ def ledger_policy() -> None:
     """Print the policy by which bundles are verified, to be published by the witnesses."""
     with _installation() as installation:
         click.echo(keeping.policy(installation).text, nl=False)
+
+
+@ledger.command("reconcile")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Of UTC; by default yesterday.")
+def ledger_reconcile(day: datetime | None) -> None:
+    """Lay a day of the record beside what registers answered and relying parties hold; fails where
+    something is not in the record.
+    """
+    with _installation() as installation:
+        yesterday = installation.clock().astimezone(UTC).date() - timedelta(days=1)
+        result = reconciling.reconcile(installation, day.date() if day else yesterday)
+        for line in reconciling.told(result):
+            click.echo(line)
+        if result.unlogged:
+            raise _Failure("somebody holds what is not in the record")
 
 
 @ledger.command("receipt-keys")

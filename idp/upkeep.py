@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+from consent.reconciliation import REPORTED_WITHIN, Reconciliations
 from consent.use_receipts import KeptReceipts
 from idp import (
     audit,
@@ -14,6 +15,7 @@ from idp import (
     delivery,
     dispatch,
     ledger,
+    reconciling,
     register_checks,
     retention,
 )
@@ -50,6 +52,9 @@ def purge(installation: Installation) -> dict[str, int]:
             "recoveries": services.recoveries.purge(now - _RECOVERIES_KEPT),
             "messages": services.outbox.purge(now - dispatch.KEPT),
             "signing keys": services.signing_keys.purge(now),
+            "held receipts": Reconciliations(db, installation.clock).purge(
+                (now - REPORTED_WITHIN).date()
+            ),
             "use receipts": KeptReceipts(db).purge(now - _RECEIPTS_KEPT),
         }
     gone |= retention.purge(installation)
@@ -65,6 +70,7 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
     kinds: list[tuple[str, timedelta, Callable[[Installation], object]]] = [
         ("purge", INTERVAL, purge),
         ("ledger", ledger.INTERVAL, ledger.Keeper()),
+        ("reconciliation", reconciling.INTERVAL, reconciling.reconcile_due),
         ("outbox", dispatch.INTERVAL, dispatch.dispatch),
     ]
     if installation.messengers:

@@ -1,10 +1,13 @@
 """What all endpoints for agencies share: who asks, and errors in the form of RFC 6749 §5.2.
 
-Form-encoded POSTs answered in JSON, authenticated as at the introspection endpoint, so that no token has to
-be got first.
+Most take form-encoded POSTs, authenticated as at the introspection endpoint, so that no token has to be got
+first. Reports are JSON: with Basic authentication, or as the claim ``report`` of a JWS that is a client
+assertion besides (RFC 7523) and so says by the agency's own key that it is its word.
 """
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import flask
 
@@ -16,6 +19,9 @@ from idp.oidc.relying_parties import RelyingParty
 from idp.web import context
 
 Form = dict[str, str]
+Document = dict[str, Any]
+GREATEST_REPORT = 1024 * 1024
+_JWS = frozenset({"application/jwt", "application/jose"})
 
 
 def answered(act: Callable[[RelyingParty, Form], dict[str, object]]) -> flask.Response:
@@ -30,6 +36,35 @@ def answered(act: Callable[[RelyingParty, Form], dict[str, object]]) -> flask.Re
         return act(party, form)
 
     return responded(authenticated)
+
+
+def reported(act: Callable[[RelyingParty, Document], dict[str, object]]) -> flask.Response:
+    """Authenticate the agency by its report, let ``act`` take it, and answer."""
+    flask.request.max_content_length = GREATEST_REPORT
+
+    def authenticated(request: wire.Request) -> dict[str, object]:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        authentication = context.services().provider.client_authentication
+        if kind in _JWS:
+            party, claims = authentication.signed(request.body.decode("ascii", "replace").strip())
+            return act(party, _object(claims.get("report")))
+        if kind != "application/json":
+            wanted = "the body must be application/json, or application/jwt"
+            raise ProtocolError("invalid_request", wanted)
+        party = authentication.authenticate(request, {})
+        try:
+            document = json.loads(request.body)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError("invalid_request", "the body is no JSON") from error
+        return act(party, _object(document))
+
+    return responded(authenticated)
+
+
+def _object(found: object) -> Document:
+    if not isinstance(found, dict):
+        raise ProtocolError("invalid_request", "a report is an object")
+    return found
 
 
 def responded(act: Callable[[wire.Request], dict[str, object]]) -> flask.Response:

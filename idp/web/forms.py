@@ -27,6 +27,7 @@ _FOREIGN_POSTS = frozenset(
         "agency_cases.withdrawals",
         "agency_cases.confirm_withdrawal",
         "use_receipts.fetch",
+        "use_receipts.held",
         "protocol.authorize",
         "logout.logout",
     }

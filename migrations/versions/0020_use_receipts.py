@@ -22,9 +22,48 @@ def upgrade() -> None:
         sa.Column("jws", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("client_id", "epoch", "part", name=op.f("pk_use_receipt")),
     )
+    op.create_table(
+        "held_report",
+        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("told_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("client_id", "day", name=op.f("pk_held_report")),
+    )
+    op.create_table(
+        "held_receipt",
+        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("commitment", sa.String(43), nullable=False),
+        sa.PrimaryKeyConstraint("client_id", "day", "commitment", name=op.f("pk_held_receipt")),
+    )
+    op.create_table(
+        "reconciliation",
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("party", sa.String(255), nullable=False),
+        sa.Column("ours", sa.Integer(), nullable=False),
+        sa.Column("theirs", sa.Integer()),
+        sa.Column("unlogged", sa.Integer(), nullable=False),
+        sa.Column("unconfirmed", sa.Integer(), nullable=False),
+        sa.Column("made_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("day", "kind", "party", name=op.f("pk_reconciliation")),
+    )
+    op.create_table(
+        "reconciliation_gap",
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("party", sa.String(255), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("commitment", sa.String(43), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "day", "kind", "party", "number", name=op.f("pk_reconciliation_gap")
+        ),
+    )
     op.create_index(op.f("ix_use_receipt_made_at"), "use_receipt", ["made_at"])
 
 
 def downgrade() -> None:
+    for table in ("reconciliation_gap", "reconciliation", "held_receipt", "held_report"):
+        op.drop_table(table)
     op.drop_table("use_receipt")
     op.drop_column("data_use", "detail")

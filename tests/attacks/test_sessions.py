@@ -221,7 +221,12 @@ def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
     # What relying parties and their visitors' browsers post has proofs of its own.
     foreign = {"/token", "/userinfo", "/revoke", "/introspect", "/authorize", "/logout"}
     foreign |= {f"/agency/cases{step}" for step in ("", "/acknowledge", "/extend", "/answer")}
-    foreign |= {"/agency/withdrawals", "/agency/withdrawals/confirm", "/agency/receipts"}
+    foreign |= {
+        "/agency/withdrawals",
+        "/agency/withdrawals/confirm",
+        "/agency/receipts",
+        "/agency/receipts/held",
+    }
     # A card's reader app has no session of anybody's: its requests name a code that it was given.
     foreign |= {"/apply/chip/challenge", "/apply/chip/readings"}
     json = {"/sign-in/passkey/options", "/sign-in/passkey/verify", "/activate/passkey/options",

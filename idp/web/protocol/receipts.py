@@ -1,17 +1,21 @@
 """Use receipts for relying parties: the signed word that what they got is in the record of uses."""
 
 import re
+from datetime import UTC, date, datetime
 
 import flask
 
+from consent.reconciliation import REPORTED_WITHIN, Reconciliations
 from consent.use_receipts import KeptReceipts
 from idp.oidc import wire
 from idp.oidc.errors import ProtocolError
 from idp.oidc.relying_parties import RelyingParty
 from idp.web import context
-from idp.web.agency import Form, answered
+from idp.web.agency import Document, Form, answered, reported
 
 blueprint = flask.Blueprint("use_receipts", __name__)
+_COMMITMENT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_MOST_HELD = 5000
 _CURSOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,6})", re.ASCII)
 
 
@@ -42,3 +46,43 @@ def fetch() -> flask.Response:
         }
 
     return answered(give)
+
+
+@blueprint.post("/agency/receipts/held")
+def held() -> flask.Response:
+    """Take a relying party's word on what it got on a day, by the commitments its answers named; it is
+    laid beside the record (``consent.reconciliation``).
+    """
+
+    def take(party: RelyingParty, report: Document) -> dict[str, object]:
+        commitments = report.get("commitments")
+        if (
+            not isinstance(commitments, list)
+            or len(commitments) > _MOST_HELD
+            or not all(isinstance(c, str) and _COMMITMENT.fullmatch(c) for c in commitments)
+        ):
+            wanted = f"commitments is a list of {_MOST_HELD} at most, as Use-Entry names them"
+            raise ProtocolError("invalid_request", wanted)
+        services = context.services()
+        day = _day(report.get("day"), services.installation.clock())
+        kept = Reconciliations(services.db, services.installation.clock)
+        return {
+            "day": day.isoformat(),
+            "held": kept.take_held(party.client_id, day, commitments),
+        }
+
+    return reported(take)
+
+
+def _day(text: object, now: datetime) -> date:
+    today = now.astimezone(UTC).date()
+    try:
+        day = date.fromisoformat(str(text))
+    except ValueError:
+        day = today
+    # Of a day that is not over nobody can say what it holds.
+    if not today - REPORTED_WITHIN <= day < today:
+        raise ProtocolError(
+            "invalid_request", "day is one that is over, of UTC, 35 days ago at most"
+        )
+    return day
