@@ -70,6 +70,8 @@ class Channel(StrEnum):
     STAFF_VIEW = "staff_view"
     EXPORT = "export"
     OPERATOR_VIEW = "operator_view"
+    RP_REPORTED = "rp_reported"
+    """What an agency says it did later with what it got."""
     CASE = "case"
     """What a person asked of an agency was passed on to it."""
 
@@ -357,6 +359,11 @@ class UseLog:
         )  # fmt: skip
         self.recorded.append(recorded)
         return recorded
+
+    def lock(self, subject_id: str) -> None:
+        """Lock the subject's chain until the transaction ends."""
+        if subject_id not in self._chains:
+            self._chains[subject_id] = self._locked_chain(subject_id, self._clock())
 
     def is_committed(self, recorded: Recorded) -> bool:
         """True when the entry is in the log, for a connection other than the one that wrote it."""

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, func, insert, literal_column, select,
 from sqlalchemy.exc import OperationalError
 
 from accounts.schema import Clock
-from consent.data_use import PROVIDER, Outcome, data_use, hash_of_names, subject_chain
+from consent.data_use import PROVIDER, Channel, Outcome, data_use, hash_of_names, subject_chain
 from consent.ledger import chain, head_map, tiles
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.epoch import POLICY_LOG, ROOT_LOG, Epoch, Heads, hash_of_all
@@ -45,6 +45,7 @@ _columns = (
     _use.channel,
     _use.outcome,
     _use.attributes,
+    _use.personal,
 )
 
 
@@ -363,6 +364,7 @@ def _receipted(batch: _Batch, logs: Mapping[str, Log]) -> dict[str, list[Integra
                 hash_of_names(row.attributes),
                 log,
                 size + place,
+                row.personal and row.channel != Channel.RP_REPORTED.value,
             )
         )
     return found

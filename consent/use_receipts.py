@@ -47,6 +47,8 @@ use_receipt = Table(
     Column("epoch", Integer, nullable=False),
     Column("part", Integer, nullable=False),
     Column("made_at", UTCDateTime, nullable=False, index=True),
+    # How many of its entries are of personal data, for what is said of a relying party as a whole.
+    Column("personal", Integer, nullable=False),
     Column("jws", Text, nullable=False),
     PrimaryKeyConstraint("client_id", "epoch", "part"),
 )
@@ -65,6 +67,7 @@ class Integrated:
     attributes: bytes
     log: str
     leaf: int
+    personal: bool
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ class UseReceipts:
                 "epoch": epoch,
                 "part": part,
                 "made_at": at,
+                "personal": sum(one.personal for one in some),
                 "jws": self.batch(client_id, (epoch, part), at, some),
             }
             for client_id, entries in sorted(taken.items())

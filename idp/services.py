@@ -39,6 +39,7 @@ from consent.cases import Cases
 from consent.data_use import Recorded, UseLog
 from consent.decisions import Consents
 from consent.use_receipts import Evidence, UseReceipts
+from consent.use_reports import UseReports
 from consent.withdrawals import Withdrawals
 from idp import clock as system_clock
 from idp.alarm import Alarm
@@ -478,6 +479,12 @@ class Services:
         """Telling relying parties what became of consents."""
         i = self.installation
         return ConsentEvents(self.outbox, i.relying_parties, i.vault, i.settings.issuer)
+
+    @lazily
+    def use_reports(self) -> UseReports:
+        """What agencies say they did later with data."""
+        i = self.installation
+        return UseReports(self.db, i.clock, self.use_log, i.settings.report_within)
 
     @lazily
     def cases(self) -> Cases:

@@ -39,6 +39,7 @@ from idp.web.protocol import (
     logout,
     receipts,
     tokens,
+    use_reports,
     verifying,
 )
 from idp.web.protocol import cases as agency_cases
@@ -67,6 +68,7 @@ def register(app: flask.Flask) -> None:
         attributes.blueprint,
         agency_cases.blueprint,
         receipts.blueprint,
+        use_reports.blueprint,
         logout.blueprint,
         # For everybody who checks the logs.
         ledger.blueprint,

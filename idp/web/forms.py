@@ -28,6 +28,7 @@ _FOREIGN_POSTS = frozenset(
         "agency_cases.confirm_withdrawal",
         "use_receipts.fetch",
         "use_receipts.held",
+        "use_reports.take",
         "protocol.authorize",
         "logout.logout",
     }

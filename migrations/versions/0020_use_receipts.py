@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("part", sa.Integer(), nullable=False),
         sa.Column("made_at", _MOMENT, nullable=False),
+        sa.Column("personal", sa.Integer(), nullable=False),
         sa.Column("jws", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("client_id", "epoch", "part", name=op.f("pk_use_receipt")),
     )
@@ -59,11 +60,30 @@ def upgrade() -> None:
             "day", "kind", "party", "number", name=op.f("pk_reconciliation_gap")
         ),
     )
+    op.create_table(
+        "use_report",
+        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("report_id", sa.String(64), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("cites", sa.String(32), nullable=False),
+        sa.Column("entry_id", sa.String(32), nullable=False),
+        sa.Column("commitment", sa.String(43), nullable=False),
+        sa.Column("late", sa.Boolean(), nullable=False),
+        sa.Column("made_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("client_id", "report_id", name=op.f("pk_use_report")),
+    )
+    op.create_index("ix_use_report_made_at", "use_report", ["client_id", "made_at"])
     op.create_index(op.f("ix_use_receipt_made_at"), "use_receipt", ["made_at"])
 
 
 def downgrade() -> None:
-    for table in ("reconciliation_gap", "reconciliation", "held_receipt", "held_report"):
+    for table in (
+        "use_report",
+        "reconciliation_gap",
+        "reconciliation",
+        "held_receipt",
+        "held_report",
+    ):
         op.drop_table(table)
     op.drop_table("use_receipt")
     op.drop_column("data_use", "detail")
