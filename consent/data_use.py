@@ -70,6 +70,8 @@ class Channel(StrEnum):
     STAFF_VIEW = "staff_view"
     EXPORT = "export"
     OPERATOR_VIEW = "operator_view"
+    AUDIT_OPENING = "audit_opening"
+    """An auditor drew the entry by lot and was shown whose it is."""
     RP_REPORTED = "rp_reported"
     """What an agency says it did later with what it got."""
     CASE = "case"
@@ -487,13 +489,16 @@ class UseLog:
             head = chain.advance(head, bound)
         return position == length and head == expected
 
-    def spelled(self, subject_id: str, until: int) -> Iterator[tuple[bytes, bytes]]:
-        """Yield each entry's salt and canonical spelling, oldest first, to a position: with them
-        anybody can compute its commitment.
+    def spelled(
+        self, subject_id: str, until: int, *, after: int = 0
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield each entry's salt and canonical spelling, oldest first, after one position and up to
+        another: with them anybody can compute its commitment.
         """
+        of_chain = data_use.c.subject_id == subject_id
         rows = self._db.execute(
             select(data_use)
-            .where(data_use.c.subject_id == subject_id, data_use.c.position <= until)
+            .where(of_chain, data_use.c.position <= until, data_use.c.position > after)
             .order_by(data_use.c.position)
             .execution_options(yield_per=1000)
         )

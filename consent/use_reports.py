@@ -31,9 +31,8 @@ from sqlalchemy import (
 from accounts.schema import Clock, UTCDateTime, metadata
 from consent.data_use import Channel, Outcome, Recorded, Use, UseEntry, UseLog, data_use, entry_of
 from consent.errors import ConsentError
-from consent.ledger.head_map import bucket_of
 from consent.ledger.tiles import WIDTH
-from consent.log_state import STREAM, STREAM_BYTES, LogState, ledger_head
+from consent.log_state import STREAM, STREAM_BYTES, LogState
 from consent.purposes import LEGAL_BASES, PURPOSES
 from consent.use_receipts import spelled, use_receipt
 
@@ -229,11 +228,8 @@ class UseReports:
         if len(whose) != STREAM_BYTES:
             raise unknown
         row = self._db.execute(
-            select(data_use)
-            .join(ledger_head, ledger_head.c.subject_id == data_use.c.subject_id)
-            .where(
-                ledger_head.c.bucket == bucket_of(whose[:32]),
-                ledger_head.c.idx == whose[:32],
+            select(data_use).where(
+                data_use.c.subject_id == LogState(self._db).subject_at(whose[:32]),
                 data_use.c.position == int.from_bytes(whose[32:], "big"),
             )
         ).first()

@@ -26,6 +26,7 @@ from consent.ledger.epoch import ROOT_LOG
 from consent.ledger.note import Note, Signer
 from consent.ledger.policy import Policy, Standing
 from consent.log_state import LogState
+from consent.opening_audits import OpeningAudits
 from consent.purposes import LEGAL_BASES, PURPOSES
 from consent.reconciliation import Reconciliations
 from consent.sequencer import Round, Sequencer
@@ -175,6 +176,8 @@ def policies(
     today = installation.clock().date()
     for result in Reconciliations(db, installation.clock).since(today - _RESULTS_SAID):
         said[f"reconciliation/{result.day}"] = result.statement
+    for opening in OpeningAudits(db, installation.clock, installation.chance).all():
+        said[f"opening-audit/{opening.id}"] = opening.statement
     page = hashlib.sha256(VERIFYING_PAGE.read_bytes()).hexdigest()
     said["verifying-page"] = {"sha256": page}
     said["use-receipt-key"] = installation.use_receipts.jwk

@@ -1,10 +1,13 @@
 """``sen ledger``, ``sen verify``, and the programs of those who watch: ``sen witness``, ``sen auditor``."""
 
 import json
+import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,11 +16,12 @@ from sqlalchemy.exc import OperationalError
 from consent.ledger import verify as verifier
 from consent.ledger.note import Note
 from consent.log_state import LogState
+from consent.opening_audits import AuditRefusedError
 from consent.rebuild import Findings, rebuild
 from consent.reconciliation import Reconciliations
 from consent.sequencer import waiting
 from idp import ledger as keeping
-from idp import reconciling
+from idp import opening, reconciling
 from idp.database import connect, for_reading
 from idp.services import Installation
 from idp.settings import SettingsError, read_settings
@@ -102,6 +106,25 @@ def ledger_reconcile(day: datetime | None) -> None:
             click.echo(line)
         if result.unlogged:
             raise _Failure("somebody holds what is not in the record")
+
+
+@ledger.command("open")
+@click.argument("audit")
+@click.option("--warrant", required=True, help="The reference of the regulator's warrant.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+def ledger_open(audit: str, warrant: str, out: Path) -> None:
+    """Open the entries that an auditor drew: write to a file what they say and whose they are, for the
+    sealed room. Each person finds it in her record.
+    """
+    with _installation() as installation:
+        try:
+            opened = opening.open_drawn(installation, audit, warrant, secrets.token_hex(16))
+        except AuditRefusedError as error:
+            raise _Failure(error.detail) from error
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(opened, file, ensure_ascii=False, indent=1)
+        click.echo(f"{len(opened['openings'])} entries opened")
 
 
 @ledger.command("receipt-keys")

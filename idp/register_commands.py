@@ -87,7 +87,16 @@ def registers_generate(file: Path, count: int, seed: str) -> None:
     required=True,
     help="The provider's public keys, as `sen ledger receipt-keys` prints them.",
 )
-def registers_serve(file: Path, bind: str, faults: tuple[str, ...], receipt_keys: Path) -> None:
+@click.option(
+    "--auditor",
+    "auditors",
+    multiple=True,
+    metavar="CLIENT",
+    help="Who may ask whether somebody exists.",
+)
+def registers_serve(
+    file: Path, bind: str, faults: tuple[str, ...], receipt_keys: Path, auditors: tuple[str, ...]
+) -> None:
     """Answer for the six registers from FILE, as a security server would, until stopped: only under
     a use receipt by one of the keys.
     """
@@ -108,6 +117,7 @@ def registers_serve(file: Path, bind: str, faults: tuple[str, ...], receipt_keys
         raise _Failure(f"there is no file {file}; 'sen registers generate' makes one") from error
     except OSError as error:
         raise _Failure(f"cannot serve on {bind} ({error.strerror})") from error
+    simulator.auditors.update(auditors)
     for source, fault in switched:
         simulator.set_fault(source, fault)
     click.echo(f"serving the registers on http://{bind}")

@@ -71,6 +71,8 @@ class Simulator(ThreadingHTTPServer):
     ) -> None:
         super().__init__(address, _Handler)
         self.file = file
+        self.auditors: set[str] = set()
+        """Who may ask whether there is somebody: subsystems on X-Road."""
         self.receipt_keys = list(keys)
         """Whose receipts are believed: JWKs (RFC 7517)."""
         self.released = threading.Event()
@@ -160,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
             place = _BY_SUBSYSTEM.get(subsystem.rpartition("/")[2])
             if not self.path.startswith("/r1/") or not is_subsystem(subsystem) or place is None:
                 raise _RefusedError(500, "Server.ServerProxy.UnknownService", "no such service")
-            if not is_subsystem(unquote(self.headers.get("X-Road-Client", ""))):
+            if not is_subsystem(self._client()):
                 raise _RefusedError(400, "Client.MissingHeader", "X-Road-Client is needed")
             self._answer(place.source, service, body)
         except _RefusedError as error:
@@ -175,20 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             asked = json.loads(body)
             with opened(self.server.file) as db:
-                if service == "look-up":
-                    self._log(source)
-                    self._take_receipt(db, source, body, fault)
-                    answer = look_up(db, source, asked)
-                elif service == "receipts":
-                    limit = min(int(asked["limit"]), _EVENTS_AT_ONCE)
-                    day, after = str(asked["day"]), int(asked["after"])
-                    listed = receipts.listed(db, source.value, day, after, limit)
-                    answer = {"receipts": listed}
-                elif service == "changes":
-                    limit = min(int(asked["limit"]), _EVENTS_AT_ONCE)
-                    answer = {"events": events(db, source.value, int(asked["after"]), limit)}
-                else:
-                    raise _RefusedError(500, "Server.ServerProxy.UnknownService", service)
+                answer = self._served(db, source, service, asked, body, fault)
         except BadReceiptError as error:
             # By the register itself: its security server handed the message on.
             self._send(403, {"status": "no receipt, no data", "reason": str(error)})
@@ -201,6 +190,34 @@ class _Handler(BaseHTTPRequestHandler):
             answer = {**answer, **dict.fromkeys(_NUMBERS & answer.keys(), "000000000000")}
             answer.pop("events", None)
         self._send(200, answer, self._evidence(body, fault), fault)
+
+    def _served(
+        self,
+        db: sqlite3.Connection,
+        source: Source,
+        service: str,
+        asked: dict[str, Any],
+        body: bytes,
+        fault: Fault | None,
+    ) -> dict[str, Any]:
+        if service == "look-up":
+            self._log(source)
+            self._take_receipt(db, source, body, fault)
+            return look_up(db, source, asked)
+        if service == "confirm":
+            # Yes or no, and no data: for auditors whom the register's owner has let in.
+            if self._client() not in self.server.auditors:
+                raise _RefusedError(403, "Server.ServerProxy.AccessDenied", "not allowed")
+            return {"found": look_up(db, source, {**asked, "fields": ["x"]})["found"]}
+        if service not in {"receipts", "changes"}:
+            raise _RefusedError(500, "Server.ServerProxy.UnknownService", service)
+        after, limit = int(asked["after"]), min(int(asked["limit"]), _EVENTS_AT_ONCE)
+        if service == "changes":
+            return {"events": events(db, source.value, after, limit)}
+        return {"receipts": receipts.listed(db, source.value, str(asked["day"]), after, limit)}
+
+    def _client(self) -> str:
+        return unquote(self.headers.get("X-Road-Client", ""))
 
     def _take_receipt(
         self, db: sqlite3.Connection, source: Source, body: bytes, fault: Fault | None

@@ -33,6 +33,7 @@ from idp.web.phone import approval, enrolment
 from idp.web.phone import home as phone_home
 from idp.web.protocol import (
     attributes,
+    audits,
     authorize,
     discovery,
     ledger,
@@ -71,6 +72,7 @@ def register(app: flask.Flask) -> None:
         use_reports.blueprint,
         logout.blueprint,
         # For everybody who checks the logs.
+        audits.blueprint,
         ledger.blueprint,
         verifying.blueprint,
         # For a person who signs in.

@@ -29,6 +29,9 @@ _FOREIGN_POSTS = frozenset(
         "use_receipts.fetch",
         "use_receipts.held",
         "use_reports.take",
+        "audits.announce",
+        "audits.draw",
+        "audits.conclude",
         "protocol.authorize",
         "logout.logout",
     }

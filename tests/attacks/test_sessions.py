@@ -226,6 +226,9 @@ def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
         "/agency/withdrawals/confirm",
         "/agency/receipts",
         "/agency/receipts/held",
+        "/ledger/audits",
+        "/ledger/audits/x/draw",
+        "/ledger/audits/x/result",
         "/agency/uses",
     }
     # A card's reader app has no session of anybody's: its requests name a code that it was given.
