@@ -4,8 +4,9 @@ changes the record; then it is told who notices.
     .venv/bin/python -m bench.drills [--clean RUNS] [NAME…]
 
 Parties: ``fresh``, a citizen who verifies a proof for the first time, ``back``, one who kept an older
-proof, the ``witness`` and the ``auditor`` of the logs, and ``check``, the provider's own jobs (the
-sequencer's alarm and ``sen ledger check``), which help against faults and outsiders only.
+proof, the ``witness`` and the ``auditor`` of the logs, ``check``, the provider's own jobs (the
+sequencer's alarm and ``sen ledger check``), which help against faults and outsiders only, ``daily``, the
+reconciliation with what registers and relying parties hold, and ``opening``, an audit that draws entries.
 """
 
 import argparse
@@ -26,29 +27,38 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, insert, select, update
 
-from accounts.subject import SubjectKind
+from accounts.subject import IdentifierType, SubjectKind
 from consent import sequencer as sequencing
+from consent.cosigners.opening import Audit, AuditError
 from consent.cosigners.published import Published
 from consent.cosigners.server import ROLES
 from consent.cosigners.witness import Witness
 from consent.cosigning import Cosigning
-from consent.data_use import Channel, Use, data_use, subject_chain
+from consent.data_use import Channel, Recorded, Use, data_use, subject_chain
 from consent.ledger import chain, commitment, head_map, tiles, verify
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.epoch import ROOT_LOG, Epoch, hash_of_all
-from consent.ledger.note import Kind, Signer, signed
+from consent.ledger.note import Kind, NoteError, Signer, signed
+from consent.ledger.opening import MOST_ENTRIES, Terms
 from consent.ledger.policy import Policy
-from consent.ledger.tree import leaf_hash
+from consent.ledger.request import authorization
+from consent.ledger.tree import HASH_BYTES, leaf_hash
 from consent.log_state import STREAM, STREAM_BYTES, Head, Log, LogState, ledger_head, ledger_tile
+from consent.opening_audits import OpeningAudits
 from consent.rebuild import rebuild
+from consent.reconciliation import Reconciliations
 from consent.sequencer import Sequencer
+from consent.use_receipts import KeptReceipts, spelled
 from idp import ledger, proof
 from idp.database import for_reading, upgrade
+from idp.opening import open_drawn
 from idp.services import Installation, prepare_keys
 from idp.settings import Settings
 
 NAMES = ("w1", "w2", "w3", "a1", "a2", "a3")
-PARTIES = ("fresh", "back", "witness", "auditor", "check")
+PARTIES = ("fresh", "back", "witness", "auditor", "check", "daily", "opening")
+BEYOND_LOGS = frozenset({"daily", "opening"})
+"""Who notices what no log can show."""
 PEOPLE = 4
 USES = 5
 _USE = Use(
@@ -69,6 +79,10 @@ class Base:
             for name in NAMES
         }
         self.people: list[str] = []
+        self.numbers: set[str] = set()
+        """Whom the population register knows."""
+        self.held: list[Recorded] = []
+        """What relying parties were told of by now."""
         folder.mkdir(parents=True)
         with self.opened(folder) as place:
             upgrade(place.installation.engine)
@@ -76,12 +90,17 @@ class Base:
             with place.write() as db:
                 subjects = place.installation.services(db).subjects
                 self.people += [subjects.add(SubjectKind.PERSON) for _ in range(PEOPLE)]
+                for nth, person in enumerate(self.people):
+                    number = f"99919000{nth:04}"
+                    subjects.identify(person, IdentifierType.PERSONAL_NUMBER, number, "seed")
+                    self.numbers.add(number)
             for _ in range(USES):
                 place.use(*self.people)
                 place.turn()
             self.older = place.bundle(self.people[0])
             place.use(*self.people)
             place.turn()
+            self.held = place.held
 
     @contextmanager
     def opened(self, folder: Path) -> Iterator["Place"]:
@@ -124,6 +143,9 @@ class Place:
             clock=lambda: self.now,
         )
         self.sequencer: Sequencer | None = None
+        self.held = list(base.held)
+        self.answered: list[str] = []
+        """Under which commitments the population register answered."""
 
     @property
     def victim(self) -> str:
@@ -150,7 +172,8 @@ class Place:
         with self.write() as db:
             log = self.installation.services(db).use_log
             for subject_id in subjects:
-                log.record(replace(_USE, subject_id=subject_id, client_id=client_id))
+                use = replace(_USE, subject_id=subject_id, client_id=client_id)
+                self.held.append(log.record(use))
 
     def take(self) -> None:
         """Let the sequencer run, with its sweep."""
@@ -194,7 +217,67 @@ class Place:
             intact = ledger.broken_chains(self.installation, db) == 0
         own = [*lost.lost, *lost.mended, *([] if intact else ["a chain"]), *self.broken]
         caught["check"] = own[0] if own else ""
+        caught["daily"] = self._reconciled()
+        caught["opening"] = self._opened()
         return {party: why for party, why in caught.items() if why}
+
+    def _reconciled(self) -> str:
+        """Lay each day beside what relying parties and the register hold; return what is found."""
+        found = []
+        for day in sorted({one.at.date() for one in self.held} | {self.now.date()}):
+            with self.write() as db:
+                kept = Reconciliations(db, self.installation.clock)
+                for party in {one.client_id for one in self.held}:
+                    mine = [
+                        spelled(one.commitment)
+                        for one in self.held
+                        if one.client_id == party and one.at.date() == day
+                    ]
+                    kept.take_held(party, day, mine)
+                listed = self.answered if day == self.now.date() else []
+                result = kept.run(day, {"population": listed})
+            found += [f"{one.party}: {one.unlogged}" for one in result.comparisons if one.unlogged]
+        return found[0] if found else ""
+
+    def _opened(self) -> str:
+        """Let an auditor draw all there is and have it opened; return what it finds. Where too few
+        confirm the log any more, there is nothing to be drawn.
+        """
+        authorize = lambda path: authorization(  # noqa: E731
+            self.base.signers["a1"], path, int(self.now.timestamp())
+        )
+        audit = Audit(
+            self.folder / "audit",
+            Published(self._fetch),
+            ledger.policy(self.installation),
+            authorize,
+        )
+        try:
+            kept = audit.announce(self._call, MOST_ENTRIES, f"{self.now:%Y-%m}")
+            self.use(self.other)
+            self.turn()
+            audit.draw(self._call)
+        except (AuditError, NoteError, ValueError):
+            return ""
+        openings = open_drawn(self.installation, kept["audit"], "warrant", "c" * 32)
+        with self.write() as db:
+            parties = ("portal", "bank")
+            batches = [jws for one in parties for _, jws in KeptReceipts(db).after(one, (-1, 0))]
+        keys = [self.installation.use_receipts.jwk]
+        knows = lambda person: person.get("vn_pid") in self.base.numbers  # noqa: E731
+        found = audit.check(openings, batches, keys, knows)
+        return found[0].code if found else ""
+
+    def _call(self, path: str, said: Any) -> dict[str, Any]:
+        """Do what idp.web.protocol.audits does, without pages."""
+        with self.write() as db:
+            installation = self.installation
+            audits = OpeningAudits(db, installation.clock, installation.chance)
+            if path == "audits":
+                return audits.announce("a1.example", said["announcement"]).statement
+            terms = Terms(bytes.fromhex(said["nonce"]), said["count"], said["since"])
+            drawn = audits.draw(path.split("/")[1], "a1.example", terms)
+            return {**drawn.statement, "leaves": drawn.leaves}
 
     def index(self, subject_id: str) -> bytes:
         return ledger.index_of(self.installation, subject_id)
@@ -220,11 +303,17 @@ class Place:
                 place, _, width = path.removeprefix("stream/").partition(".p/")
                 name, _, number = place.rpartition("/")
                 return state.tile(name, STREAM, int(number))[: int(width) * STREAM_BYTES]
+            if path.endswith("/checkpoint"):
+                log = state.find_log(path.removesuffix("/checkpoint"))
+                assert log is not None
+                return log.note.encode()
             name, _, rest = path.partition("/tile/")
             tile = tiles.Tile.parse(f"tile/{rest}")
             assert tile is not None
-            entries = tiles.unbundle(state.tile(name, tile.level, tile.number))
-            return tiles.bundle(entries[: tile.width])
+            data = state.tile(name, tile.level, tile.number)
+            if tile.level != tiles.ENTRIES:
+                return data[: tile.width * HASH_BYTES]
+            return tiles.bundle(tiles.unbundle(data)[: tile.width])
 
 
 def _policy(signers: dict[str, Signer]) -> Policy:
@@ -357,7 +446,7 @@ def rewrite_last_epoch(place: Place) -> None:
 
 @dataclass(frozen=True)
 class Drill:
-    """One attack. ``must`` notice it; nobody else is asked to. Empty: no log can."""
+    """One attack. ``must`` notice it; nobody else is asked to. Empty: it is none, and nobody may."""
 
     name: str
     attack: Callable[[Place], Bundle | None]
@@ -583,7 +672,7 @@ def a_row_is_deleted_before_it_is_taken(place: Place) -> None:
     place.turn()
 
 
-@drill(note="receipts and reconciliation alone; they do not exist yet")
+@drill("daily", note="by nobody else: the relying party holds its receipt")
 def a_row_is_deleted_before_it_is_taken_and_the_chain_set_back(place: Place) -> None:
     place.use(place.victim)
     drop(place, USES + 2)
@@ -591,15 +680,40 @@ def a_row_is_deleted_before_it_is_taken_and_the_chain_set_back(place: Place) -> 
     place.turn()
 
 
-@drill(note="reconciliation alone; it does not exist yet")
+def _unlogged(place: Place) -> Recorded:
+    """Return an entry that is told of and was never written."""
+    with place.installation.engine.connect() as db:
+        recorded = place.installation.services(db).use_log.record(
+            replace(_USE, subject_id=place.victim)
+        )
+        db.rollback()
+    return recorded
+
+
+@drill("daily", note="by nobody else, and only if the relying party is honest")
 def a_release_is_never_logged(place: Place) -> None:
-    """Data leaves, and nothing is written."""
+    place.held.append(_unlogged(place))
 
 
-@drill(note="an opening audit alone; it does not exist yet")
+@drill("daily", note="by nobody else: the register's own list")
+def a_register_is_made_to_answer_and_nothing_is_logged(place: Place) -> None:
+    place.answered += [spelled(_unlogged(place).commitment), ""]
+
+
+@drill("opening", note="by nobody else")
 def an_entry_is_filed_under_an_invented_person(place: Place) -> None:
     with place.write() as db:
         nobody = place.installation.services(db).subjects.add(SubjectKind.PERSON)
+    place.use(nobody)
+    place.turn()
+
+
+@drill("opening", note="by nobody else: a number that no register knows")
+def an_entry_is_filed_under_an_invented_number(place: Place) -> None:
+    with place.write() as db:
+        subjects = place.installation.services(db).subjects
+        nobody = subjects.add(SubjectKind.PERSON)
+        subjects.identify(nobody, IdentifierType.PERSONAL_NUMBER, "999199999999", "seed")
     place.use(nobody)
     place.turn()
 
@@ -633,8 +747,9 @@ class Outcome:
 
     @property
     def is_as_told(self) -> bool:
-        """True when all who must noticed, and nobody did where no log can."""
-        return not self.missed and (bool(self.drill.must) or not self.caught)
+        """True when all who must noticed, and nobody else did where no log can help."""
+        alone = not self.drill.must or self.drill.must <= BEYOND_LOGS
+        return not self.missed and (not alone or self.caught.keys() == self.drill.must)
 
 
 def run(base: Base, one: Drill) -> Outcome:

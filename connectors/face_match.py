@@ -15,7 +15,7 @@ from accounts.face_checks import Verdict
 from accounts.subject import IdentifierType
 from connectors.breaker import Breaker
 from connectors.errors import RegisterFaultError
-from connectors.protocol import NotFound, Query, Unavailable
+from connectors.protocol import Evidence, NotFound, Query, Unavailable
 from connectors.remote import GREATEST_LEAD, Remote, cause_of, person_by_number
 from connectors.xroad import SecurityServer
 
@@ -42,14 +42,14 @@ class FaceMatch(Remote):
         super().__init__(NAME, place, server, breaker)
 
     def compare(
-        self, query: Query, picture: bytes, entry: str, now: datetime
+        self, query: Query, picture: bytes, evidence: Evidence, now: datetime
     ) -> Judgement | NotFound | Unavailable:
         """Let the picture be compared with the portrait of whom the query names.
 
         Raises:
             ValueError: the query cites no use entry, or there is no picture of a known kind.
         """
-        if not entry:
+        if not evidence.entry:
             raise ValueError("no register is asked without a use entry")
         kind = kind_of(picture)
         if kind is None:
@@ -60,7 +60,9 @@ class FaceMatch(Remote):
         text = f"data:{kind};base64,{base64.b64encode(picture).decode()}"
         return self._attempt(
             lambda: _judgement(
-                self._ask("compare", {**named, "picture": text}, cause_of(query, entry)),
+                self._ask(
+                    "compare", {**named, "picture": text}, cause_of(query, evidence, self.name)
+                ),
                 self.name,
                 named["personal_number"],
                 now,

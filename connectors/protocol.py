@@ -1,8 +1,8 @@
 """What every register looks like to the rest of the system.
 
 A query names the person the way Decree 70/2024 Art. 10 wants it, full name, birth date and number,
-and then only the fields wanted. No register is asked without the id of the use entry that records
-the asking.
+and then only the fields wanted. No register is asked without the use entry that records the asking,
+nor answers without the receipt for it.
 """
 
 from dataclasses import dataclass
@@ -62,6 +62,31 @@ class Unavailable:
 Answer = Record | NotFound | Unavailable
 
 
+class Evidence(Protocol):
+    """What a question rests on: a committed use entry, and the receipt for it (no receipt, no data)."""
+
+    @property
+    def entry(self) -> str:
+        """The use entry's id."""
+
+    def receipt(self, register: str, request: bytes) -> str:
+        """Return the signed receipt that goes with this very request to the register."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a register's own log says of one question that it answered.
+
+    ``entry`` and ``commitment`` are those of the receipt under which it did; without one they are
+    empty. ``at`` is the receipt's time, else the answer's.
+    """
+
+    sequence: int
+    entry: str
+    commitment: str
+    at: datetime
+
+
 class Register(Protocol):
     """One authoritative source of attributes."""
 
@@ -69,8 +94,8 @@ class Register(Protocol):
     def name(self) -> str:
         """The register's name: a value of ``accounts.attributes.Source``."""
 
-    def look_up(self, query: Query, entry: str, now: datetime) -> Answer:
-        """Answer the query; ``entry`` is the id of the use entry that records it."""
+    def look_up(self, query: Query, evidence: Evidence, now: datetime) -> Answer:
+        """Answer the query; ``evidence`` is the use entry that records it."""
 
 
 class EventKind(StrEnum):

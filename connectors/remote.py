@@ -6,14 +6,25 @@ What differs, who keeps it, whom it knows by which number, and what its fields a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 from accounts.attributes import Source
 from accounts.subject import IdentifierType, canonical
 from connectors.breaker import Breaker
 from connectors.errors import RegisterFaultError
-from connectors.protocol import Answer, Event, Feed, NotFound, Query, Record, Register, Unavailable
+from connectors.protocol import (
+    Answer,
+    Answered,
+    Event,
+    Evidence,
+    Feed,
+    NotFound,
+    Query,
+    Record,
+    Register,
+    Unavailable,
+)
 from connectors.wire import Field
 from connectors.xroad import Cause, SecurityServer
 
@@ -92,6 +103,13 @@ class Remote:
         self._breaker.succeeded()
         return answer
 
+    def answered(self, day: date, after: int, limit: int) -> tuple[Answered, ...] | Unavailable:
+        """Ask its own log what it answered under receipts of a day (UTC), lowest first."""
+        document = {"day": day.isoformat(), "after": after, "limit": limit}
+        return self._attempt(
+            lambda: _answered(self._ask("receipts", document, Cause()), after, limit)
+        )
+
 
 class RemoteRegister(Remote):
     """One register; satisfies ``connectors.protocol.Register`` and ``Feed``."""
@@ -102,13 +120,13 @@ class RemoteRegister(Remote):
         super().__init__(service.source.value, place, server, breaker)
         self._service = service
 
-    def look_up(self, query: Query, entry: str, now: datetime) -> Answer:
+    def look_up(self, query: Query, evidence: Evidence, now: datetime) -> Answer:
         """Ask the register.
 
         Raises:
             ValueError: the query cites no use entry.
         """
-        if not entry:
+        if not evidence.entry:
             raise ValueError("no register is asked without a use entry")
         wanted = {claim: self._service.fields[claim] for claim in query.attributes
                   if claim in self._service.fields}  # fmt: skip
@@ -116,7 +134,7 @@ class RemoteRegister(Remote):
             return NotFound(self.name)
         named = self._service.named_by(query)
         fields = sorted({field.name for field in wanted.values()})
-        cause = cause_of(query, entry)
+        cause = cause_of(query, evidence, self.name)
         return self._attempt(
             lambda: self._read(
                 self._ask("look-up", {**named, "fields": fields}, cause), named, wanted, now
@@ -156,15 +174,41 @@ class RemoteRegister(Remote):
         return Record(self.name, values, as_of)
 
 
-def cause_of(query: Query, entry: str) -> Cause:
-    """Return whom a question is asked for, and under which use entry."""
+def cause_of(query: Query, evidence: Evidence, register: str) -> Cause:
+    """Return whom a question is asked for, under which use entry, and the receipt for it."""
     user = query.user
     if not user and query.birthdate is not None:
         user = canonical(query.identifier_type, query.identifier)
     # PR-REST §4.3: prefixed with the country. A passport's number begins with its country already.
     prefix = "" if user[:1].isalpha() else "VN"
     represented = f"COM/{query.represented}" if query.represented else ""
-    return Cause(f"{prefix}{user}" if user else "", represented, entry)
+    return Cause(
+        f"{prefix}{user}" if user else "",
+        represented,
+        evidence.entry,
+        lambda body: evidence.receipt(register, body),
+    )
+
+
+def _answered(answer: dict[str, Any], after: int, limit: int) -> tuple[Answered, ...]:
+    listed = answer.get("receipts")
+    try:
+        if not isinstance(listed, list) or len(listed) > limit:
+            raise RegisterFaultError("wrong-answer")
+        found = tuple(
+            Answered(
+                int(one["sequence"]),
+                str(one["entry"]),
+                str(one["commitment"]),
+                datetime.fromisoformat(one["at"]),
+            )
+            for one in listed
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise RegisterFaultError("wrong-answer") from error
+    if any(one.sequence <= after for one in found):
+        raise RegisterFaultError("wrong-answer")
+    return found
 
 
 def _events(answer: dict[str, Any], after: int, limit: int) -> tuple[Event, ...]:

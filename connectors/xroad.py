@@ -10,7 +10,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -38,19 +38,24 @@ class Cause:
     """Why a message is sent, told to the register in headers.
 
     ``user`` is who made us ask and ``represented`` the class and code of the party that he acts
-    for. ``issue`` is the id of the use entry, so that the register's log can be laid beside ours.
+    for. ``issue`` is the id of the use entry, so that the register's log can be laid beside ours;
+    ``receipt`` signs, for the very body that is sent, that the entry is in the log.
     """
 
     user: str = ""
     represented: str = ""
     issue: str = ""
+    receipt: Callable[[bytes], str] | None = None
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers that are not empty."""
+    def headers(self, body: bytes) -> dict[str, str]:
+        """Return the headers that are not empty. ``Use-Receipt`` is none of the protocol's own, so
+        security servers hand it on (PR-REST §4.3).
+        """
         told = {
             "X-Road-UserId": _encoded(self.user),
             "X-Road-Represented-Party": _encoded(self.represented),
             "X-Road-Issue": _encoded(self.issue),
+            "Use-Receipt": self.receipt(body) if self.receipt else "",
         }
         return {name: value for name, value in told.items() if value}
 
@@ -85,14 +90,14 @@ class SecurityServer:
         self, service: str, document: Mapping[str, Any], cause: Cause, seconds: float
     ) -> dict[str, Any]:
         message = str(uuid.UUID(bytes=self.chance(16), version=4))
+        body = json.dumps(document, ensure_ascii=False).encode()
         headers = {
             "X-Road-Client": _encoded(self.client),
             "X-Road-Id": message,
             "Content-Type": "application/json; charset=utf-8",
             "Accept": "application/json",
-            **cause.headers(),
+            **cause.headers(body),
         }
-        body = json.dumps(document, ensure_ascii=False).encode()
         url = f"{self.url}/r1/{_encoded(service)}"
         try:
             reply = self.outbound.exchange(

@@ -6,9 +6,10 @@ attribute names, never values, addresses or free text.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
@@ -50,6 +51,8 @@ from consent.ledger import chain, commitment
 from consent.ledger.canonical import canonical
 
 SCHEMA_VERSION = 1
+DETAILED_VERSION = 2
+"""An entry's version where it holds a ``detail``."""
 _SUMMARY_PAGE = 500
 PROVIDER = "sen-id"
 """The ``client_id`` of entries for what the provider itself did."""
@@ -67,6 +70,10 @@ class Channel(StrEnum):
     STAFF_VIEW = "staff_view"
     EXPORT = "export"
     OPERATOR_VIEW = "operator_view"
+    AUDIT_OPENING = "audit_opening"
+    """An auditor drew the entry by lot and was shown whose it is."""
+    RP_REPORTED = "rp_reported"
+    """What an agency says it did later with what it got."""
     CASE = "case"
     """What a person asked of an agency was passed on to it."""
 
@@ -132,6 +139,8 @@ data_use = Table(
     Column("grant_id", String(32)),
     Column("other_party", String(32)),
     Column("correlation", String(64), nullable=False),
+    # What only some entries have, as JSON: which register was asked, why something was refused.
+    Column("detail", Text),
     # Not part of the entry: lets the one-sentence summary skip mere sign-ins.
     Column("personal", Boolean, nullable=False),
     Column("commitment", LargeBinary, nullable=False),
@@ -148,7 +157,8 @@ class Use:
 
     ``attributes`` are the names in the actual payload, ``other_party`` the one acted for (in the
     chain of who acted) or the person who acted (in the other's), or the mandate under which a key
-    acted; of a staff view, the officer.
+    acted; of a staff view, the officer. ``detail`` holds what only some entries have, in codes and
+    identifiers: the register asked, the reason of a refusal.
     """
 
     subject_id: str
@@ -164,6 +174,22 @@ class Use:
     consent_id: str | None = None
     grant_id: str | None = None
     other_party: str | None = None
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+class Recorded(NamedTuple):
+    """An entry just written, as receipts and references name it; it counts once it is committed.
+
+    ``attributes`` is the hash of the attributes' names.
+    """
+
+    id: str
+    subject_id: str
+    position: int
+    at: datetime
+    client_id: str
+    commitment: bytes
+    attributes: bytes
 
 
 @dataclass(frozen=True)
@@ -288,6 +314,8 @@ class UseLog:
         self._vault = vault
         self._chains: dict[str, Chain] = {}
         self._condition: tuple[Condition, Mapping[str, Any]] | None = None
+        self.recorded: list[Recorded] = []
+        """What was written by this object, in order."""
 
     def only_if(self, condition: Condition, values: Mapping[str, Any]) -> None:
         """Let the entry stand alone: written in one statement, if the condition holds then."""
@@ -304,8 +332,8 @@ class UseLog:
         """Take a chain that was read under its lock in this transaction with other rows."""
         self._chains[subject_id] = chain
 
-    def record(self, use: Use) -> str:
-        """Append a use to its subject's chain and return the entry's id.
+    def record(self, use: Use) -> Recorded:
+        """Append a use to its subject's chain and return the entry by its names.
 
         The chain's row stays locked until the transaction ends, so the release and its entry commit
         together or not at all (consent.md 5.3, invariant 1).
@@ -327,7 +355,27 @@ class UseLog:
                 _append_first.change(self._db, values)
             _append_and_advance.change(self._db, values)
         self._chains[use.subject_id] = Chain(position, head, at, sealed_key)
-        return entry_id
+        recorded = Recorded(
+            entry_id, use.subject_id, position, at, use.client_id, row["commitment"],
+            hash_of_names(row["attributes"]),
+        )  # fmt: skip
+        self.recorded.append(recorded)
+        return recorded
+
+    def lock(self, subject_id: str) -> None:
+        """Lock the subject's chain until the transaction ends."""
+        if subject_id not in self._chains:
+            self._chains[subject_id] = self._locked_chain(subject_id, self._clock())
+
+    def is_committed(self, recorded: Recorded) -> bool:
+        """True when the entry is in the log, for a connection other than the one that wrote it."""
+        found = self._db.execute(
+            select(data_use.c.commitment).where(
+                data_use.c.subject_id == recorded.subject_id,
+                data_use.c.position == recorded.position,
+            )
+        ).scalar()
+        return found == recorded.commitment
 
     def open_with(self, uses: Sequence[Use]) -> None:
         """Open the chains of new subjects with one entry each, in a few statements.
@@ -441,13 +489,16 @@ class UseLog:
             head = chain.advance(head, bound)
         return position == length and head == expected
 
-    def spelled(self, subject_id: str, until: int) -> Iterator[tuple[bytes, bytes]]:
-        """Yield each entry's salt and canonical spelling, oldest first, to a position: with them
-        anybody can compute its commitment.
+    def spelled(
+        self, subject_id: str, until: int, *, after: int = 0
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield each entry's salt and canonical spelling, oldest first, after one position and up to
+        another: with them anybody can compute its commitment.
         """
+        of_chain = data_use.c.subject_id == subject_id
         rows = self._db.execute(
             select(data_use)
-            .where(data_use.c.subject_id == subject_id, data_use.c.position <= until)
+            .where(of_chain, data_use.c.position <= until, data_use.c.position > after)
             .order_by(data_use.c.position)
             .execution_options(yield_per=1000)
         )
@@ -570,9 +621,16 @@ class UseLog:
         return self._vault.open("use-key", sealed, context=f"{subject_id}/{year}")
 
 
+def hash_of_names(attributes: str) -> bytes:
+    """Return the hash by which a receipt tells which attributes an entry names, from their spelling in
+    the entry: sorted compact JSON.
+    """
+    return sha256(attributes.encode()).digest()
+
+
 def _content(entry_id: str, position: int, at: datetime, use: Use) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA_VERSION,
+    content = {
+        "schema": DETAILED_VERSION if use.detail else SCHEMA_VERSION,
         "id": entry_id,
         "position": position,
         "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -590,6 +648,9 @@ def _content(entry_id: str, position: int, at: datetime, use: Use) -> dict[str, 
         "other_party": use.other_party,
         "correlation": use.correlation,
     }
+    if use.detail:
+        content["detail"] = dict(use.detail)
+    return content
 
 
 def _values(entry_id: str, position: int, at: datetime, use: Use, key: bytes) -> dict[str, Any]:
@@ -612,6 +673,7 @@ def _values(entry_id: str, position: int, at: datetime, use: Use, key: bytes) ->
         "grant_id": use.grant_id,
         "other_party": use.other_party,
         "correlation": use.correlation,
+        "detail": canonical(use.detail).decode() if use.detail else None,
         "personal": any(name != "sub" for name in use.attributes) and use.client_id != PROVIDER,
         "commitment": commitment.commit(canonical(content), commitment.salt(key, entry_id)),
     }
@@ -633,5 +695,6 @@ def entry_of(row: Row[Any]) -> UseEntry:
         consent_id=row.consent_id,
         grant_id=row.grant_id,
         other_party=row.other_party,
+        detail=orjson.loads(row.detail) if row.detail else {},
     )
     return UseEntry(row.id, row.position, row.at, use, row.commitment)

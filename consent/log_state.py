@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import UTCDateTime, metadata
-from consent.ledger.head_map import Item, Place, item
+from consent.ledger.head_map import Item, Place, bucket_of, item
 from consent.ledger.tiles import Read
 
 STREAM = -2
@@ -226,6 +226,15 @@ class LogState:
     def heads_in(self, buckets: Iterable[int]) -> list[Head]:
         """Return the heads in the buckets, in the order of their indexes."""
         return sorted(self._heads(ledger_head.c.bucket, buckets), key=lambda head: head.index)
+
+    def subject_at(self, index: bytes) -> str | None:
+        """Return whose chain is at the index."""
+        found: str | None = self._db.execute(
+            select(ledger_head.c.subject_id).where(
+                ledger_head.c.bucket == bucket_of(index), ledger_head.c.idx == index
+            )
+        ).scalar()
+        return found
 
     def save_heads(self, heads: Iterable[Head]) -> None:
         """Write heads."""

@@ -116,6 +116,18 @@ _PURPOSES = (
         _YEAR,
     ),
     Purpose(
+        "opening-audit",
+        1,
+        {"vi": "Kiểm toán nhật ký sử dụng dữ liệu", "en": "Auditing the record of uses"},
+        {
+            "vi": "Kiểm toán viên độc lập rút thăm một số mục trong nhật ký và kiểm tra chúng ghi đúng "
+            "người. Mục của bạn đã được rút thăm.",
+            "en": "An independent auditor draws entries by lot and checks that each is of a person who "
+            "exists. One of yours was drawn.",
+        },
+        _YEAR,
+    ),
+    Purpose(
         "own-copy",
         1,
         {"vi": "Cung cấp dữ liệu cho chính bạn", "en": "Giving you a copy of your own data"},

@@ -16,17 +16,18 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, literal_column, select, text
+from sqlalchemy import Connection, Engine, func, insert, literal_column, select, text
 from sqlalchemy.exc import OperationalError
 
 from accounts.schema import Clock
-from consent.data_use import data_use, subject_chain
+from consent.data_use import PROVIDER, Channel, Outcome, data_use, hash_of_names, subject_chain
 from consent.ledger import chain, head_map, tiles
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.epoch import POLICY_LOG, ROOT_LOG, Epoch, Heads, hash_of_all
 from consent.ledger.note import Signer, signed
 from consent.ledger.tree import leaf_hash
 from consent.log_state import STREAM, Head, Log, LogState, State, ledger_head
+from consent.use_receipts import Integrated, UseReceipts, use_receipt
 
 BATCH = 10_000
 SKEW = timedelta(seconds=10)
@@ -39,7 +40,18 @@ SWEEP_EVERY = timedelta(seconds=60)
 _BACK = SKEW + FAR_EVERY
 
 _use = data_use.c
-_columns = (_use.subject_id, _use.position, _use.at, _use.commitment)
+_columns = (
+    _use.subject_id,
+    _use.position,
+    _use.at,
+    _use.commitment,
+    _use.id,
+    _use.client_id,
+    _use.channel,
+    _use.outcome,
+    _use.attributes,
+    _use.personal,
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,8 @@ class _Batch:
     leaves: dict[str, list[bytes]] = field(default_factory=dict)
     stream: dict[str, list[bytes]] = field(default_factory=dict)
     heads: dict[str, Head] = field(default_factory=dict)
+    given: list[tuple[str, int, Any]] = field(default_factory=list)
+    """What relying parties got: the log, the place among its new leaves, and the entry's row."""
     broken: set[str] = field(default_factory=set)
     entries: int = 0
     oldest: datetime | None = None
@@ -85,6 +99,7 @@ class Sequencer:
         name: str,
         signers: Sequence[Signer],
         index_of: Callable[[str], bytes],
+        receipts: UseReceipts,
         *,
         shards: int = 1,
     ) -> None:
@@ -94,6 +109,7 @@ class Sequencer:
         self._name = name
         self._signers = signers
         self._index_of = index_of
+        self._receipts = receipts
         self._shards = shards
         self._swept_at: datetime | None = None
         self._looked_far_at: datetime | None = None
@@ -118,10 +134,10 @@ class Sequencer:
             said = self._say(state, policies or {}, batch)
             if not batch.leaves:
                 return Round(0, None, frozenset(batch.broken), is_full=False)
-            epoch = self._compute(state, before, batch, int(now.timestamp()))
+            epoch = self._compute(state, before, batch, now)
         after = replace(after, epochs=before.epochs + 1)
         with self._engine.begin() as db:
-            if not self._write(LogState(db), before, after, batch, epoch, said):
+            if not self._write(db, before, after, batch, epoch, said):
                 db.rollback()
                 return Round(is_full=True)
         return Round(batch.entries, before.epochs, frozenset(batch.broken), is_full, batch.oldest)
@@ -223,7 +239,10 @@ class Sequencer:
         )
         shard = int.from_bytes(head.index[-4:], "big") % self._shards
         whose = head.index + row.position.to_bytes(4, "big")
-        batch.add(f"entries/{row.at.year:04}-{row.at.month:02}/{shard}", row.commitment, whose)
+        log = f"entries/{row.at.year:04}-{row.at.month:02}/{shard}"
+        if row.client_id != PROVIDER and row.outcome == Outcome.RELEASED.value:
+            batch.given.append((log, len(batch.leaves.get(log, ())), row))
+        batch.add(log, row.commitment, whose)
         batch.entries += 1
         batch.oldest = min(batch.oldest or row.at, row.at)
         return True
@@ -244,9 +263,10 @@ class Sequencer:
             batch.add(POLICY_LOG, policies[name])
         return new
 
-    def _compute(self, state: LogState, before: State, batch: _Batch, seconds: int) -> "_Epoch":
-        logs = state.logs()
+    def _compute(self, state: LogState, before: State, batch: _Batch, now: datetime) -> "_Epoch":
+        logs, seconds = state.logs(), int(now.timestamp())
         made = _Epoch()
+        made.receipts = self._receipts.rows(_receipted(batch, logs), before.epochs, now)
         for name, leaves in sorted(batch.leaves.items()):
             self._grow(state, made, logs.get(name), name, leaves, seconds)
             made.append_bytes(state, name, STREAM, logs.get(name), batch.stream.get(name, []))
@@ -299,13 +319,14 @@ class Sequencer:
 
     def _write(
         self,
-        state: LogState,
+        db: Connection,
         before: State,
         after: State,
         batch: _Batch,
         epoch: "_Epoch",
         said: dict[str, bytes],
     ) -> bool:
+        state = LogState(db)
         if not state.advance(before, after):
             return False
         for name, changed in epoch.tiles.items():
@@ -314,6 +335,8 @@ class Sequencer:
         state.save_heads(batch.heads.values())
         state.save_logs(list(epoch.logs.values()))
         state.save_published(said)
+        if epoch.receipts:
+            db.execute(insert(use_receipt), epoch.receipts)
         return True
 
 
@@ -324,6 +347,7 @@ class _Epoch:
     logs: dict[str, Log] = field(default_factory=dict)
     tiles: dict[str, dict[tuple[int, int], bytes]] = field(default_factory=dict)
     pieces: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    receipts: list[dict[str, Any]] = field(default_factory=list)
 
     def append_bytes(
         self, state: LogState, name: str, level: int, log: Log | None, items: list[bytes]
@@ -336,6 +360,26 @@ class _Epoch:
             begin = state.tile(name, level, number) if held else b""
             self.tiles[name][level, number] = begin + b"".join(taken)
             place += len(taken)
+
+
+def _receipted(batch: _Batch, logs: Mapping[str, Log]) -> dict[str, list[Integrated]]:
+    """Return what relying parties got, by who they are, with each entry's place in its log."""
+    found: dict[str, list[Integrated]] = {}
+    for log, place, row in batch.given:
+        size = logs[log].size if log in logs else 0
+        found.setdefault(row.client_id, []).append(
+            Integrated(
+                row.id,
+                row.at,
+                row.channel,
+                row.commitment,
+                hash_of_names(row.attributes),
+                log,
+                size + place,
+                row.personal and row.channel != Channel.RP_REPORTED.value,
+            )
+        )
+    return found
 
 
 def waiting(db: Connection) -> int:

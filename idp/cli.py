@@ -30,7 +30,7 @@ from accounts.fido_metadata import MetadataRefusedError, read_metadata
 from accounts.legal_clock import midnight
 from accounts.levels import AccountLevel
 from connectors.cursor import Cursors
-from consent.cosigners.commands import auditor, witness
+from consent.cosigners.commands import audit, auditor, witness
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use
 from idp import data_rotation
 from idp.account_import import AccountImport, CodesFile, ImportRefusedError, Refused, template
@@ -77,6 +77,7 @@ main.add_command(ledger)
 main.add_command(verify)
 main.add_command(witness)
 main.add_command(auditor)
+main.add_command(audit)
 
 
 @main.command()

@@ -12,8 +12,10 @@ import re
 from accounts.attributes import Source
 from accounts.face_checks import Verdict
 from accounts.sessions import BrowserSession
+from connectors.face_match import NAME as FACE_MATCH
 from connectors.face_match import Judgement
 from connectors.protocol import Query, Unavailable
+from consent.data_use import Recorded
 from idp import audit, limits
 from idp.login.errors import SignInExpiredError, TooManyFailuresError
 from idp.services import Installation, Services
@@ -57,9 +59,10 @@ def compare(
     if begun is None:
         return Verdict.NO_PORTRAIT
     check_id, entry, query = begun
+    evidence = installation.evidence(entry)
     service = installation.face_match
     assert service is not None  # noqa: S101 - without it the step is not offered
-    said = service.compare(query, picture, entry, installation.clock())
+    said = service.compare(query, picture, evidence, installation.clock())
     if isinstance(said, Unavailable):
         audit.note("register.unavailable", register=service.name, reason=said.reason)
         return None
@@ -86,7 +89,7 @@ def _begin(
     session: BrowserSession,
     given: str,
     counted: tuple[tuple[limits.Limit, str], ...],
-) -> tuple[str, str, Query] | None:
+) -> tuple[str, Recorded, Query] | None:
     """Commit the use entry and the ticket's end; None when the register cannot know the person."""
     installation = services.installation
     with installation.engine.begin() as db:
@@ -103,11 +106,12 @@ def _begin(
             purpose="account-identity-check",
             # Biometric data are compared because she pressed the button that says so.
             legal_basis="consent",
+            register=FACE_MATCH,
         )
         if asking is None:
             return None
         query, entry = asking
-        check_id = own.face_checks.begin(session.account_id, session.id, given, entry)
+        check_id = own.face_checks.begin(session.account_id, session.id, given, entry.id)
         if check_id is None:
             # Somebody was faster with the same ticket: this entry is taken back with the transaction.
             raise SignInExpiredError

@@ -26,7 +26,9 @@ from consent.ledger.epoch import ROOT_LOG
 from consent.ledger.note import Note, Signer
 from consent.ledger.policy import Policy, Standing
 from consent.log_state import LogState
+from consent.opening_audits import OpeningAudits
 from consent.purposes import LEGAL_BASES, PURPOSES
+from consent.reconciliation import Reconciliations
 from consent.sequencer import Round, Sequencer
 from idp import audit
 from idp.database import for_reading
@@ -38,6 +40,8 @@ HARD_LIMIT = timedelta(seconds=60)
 """An entry that is not in the logs by then is a breach of what the provider promises."""
 _POLICIES_EVERY = timedelta(seconds=10)
 VERIFYING_PAGE = Path(__file__).parent / "web" / "offline" / "verify.html"
+_RESULTS_SAID = timedelta(days=5)
+"""A day's reconciliation may change for so long (``idp.reconciling``)."""
 _NOTICES_AGAIN = timedelta(hours=1)
 _MOST_ROUNDS = 20
 _COSIGN_SECONDS = 20.0
@@ -101,6 +105,7 @@ def sequencer(installation: Installation) -> Sequencer:
         log_name(installation),
         signers(installation),
         lambda subject_id: index_of(installation, subject_id),
+        installation.use_receipts,
     )
 
 
@@ -142,7 +147,8 @@ def policies(
     installation: Installation, db: Connection, since: datetime | None = None
 ) -> dict[str, bytes]:
     """Return all that the policy log makes public: who may ask for what, for which purposes, on what
-    legal bases, which notices were first shown ``since``, and who cosigns. Texts by what they are about.
+    legal bases, which notices were first shown ``since``, who cosigns, and what comparing the record
+    with others came to. Texts by what they are about.
     """
     said: dict[str, Any] = {
         f"relying-party/{party.client_id}": {
@@ -167,8 +173,14 @@ def policies(
         shown = shown.where(notice.c.first_shown_at >= since)
     for row in db.execute(shown):
         said[f"notice/{row.hash.hex()}"] = {"language": row.language}
+    today = installation.clock().date()
+    for result in Reconciliations(db, installation.clock).since(today - _RESULTS_SAID):
+        said[f"reconciliation/{result.day}"] = result.statement
+    for opening in OpeningAudits(db, installation.clock, installation.chance).all():
+        said[f"opening-audit/{opening.id}"] = opening.statement
     page = hashlib.sha256(VERIFYING_PAGE.read_bytes()).hexdigest()
     said["verifying-page"] = {"sha256": page}
+    said["use-receipt-key"] = installation.use_receipts.jwk
     said["cosigners"] = {"policy": policy(installation).text}
     return {
         name: orjson.dumps({"about": name, **facts}, option=orjson.OPT_SORT_KEYS)

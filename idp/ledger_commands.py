@@ -1,8 +1,13 @@
 """``sen ledger``, ``sen verify``, and the programs of those who watch: ``sen witness``, ``sen auditor``."""
 
+import json
+import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,9 +16,12 @@ from sqlalchemy.exc import OperationalError
 from consent.ledger import verify as verifier
 from consent.ledger.note import Note
 from consent.log_state import LogState
+from consent.opening_audits import AuditRefusedError
 from consent.rebuild import Findings, rebuild
+from consent.reconciliation import Reconciliations
 from consent.sequencer import waiting
 from idp import ledger as keeping
+from idp import opening, reconciling
 from idp.database import connect, for_reading
 from idp.services import Installation
 from idp.settings import SettingsError, read_settings
@@ -64,11 +72,18 @@ def ledger_status() -> None:
                 )
             standing_now = keeping.standing(db, trusted)
             late = waiting(db)
+            week = installation.clock().date() - timedelta(days=7)
+            compared = Reconciliations(db, installation.clock).since(week)
         click.echo(f"{epochs} epochs; {late} chains have uses that are not in the logs yet")
         if standing_now is not None and standing_now.seconds is not None:
             age = int(installation.clock().timestamp()) - standing_now.seconds
             quorum = "a quorum" if standing_now.is_quorum else "no quorum"
             click.echo(f"confirmed by {quorum} {age} seconds ago")
+        for result in compared:
+            silent = f"; nothing told by {', '.join(result.silent)}" if result.silent else ""
+            click.echo(f"compared {result.day}: {result.unlogged} unlogged{silent}")
+        if not compared:
+            click.echo("no day of the last seven was compared with others yet")
 
 
 @ledger.command("policy")
@@ -76,6 +91,47 @@ def ledger_policy() -> None:
     """Print the policy by which bundles are verified, to be published by the witnesses."""
     with _installation() as installation:
         click.echo(keeping.policy(installation).text, nl=False)
+
+
+@ledger.command("reconcile")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Of UTC; by default yesterday.")
+def ledger_reconcile(day: datetime | None) -> None:
+    """Lay a day of the record beside what registers answered and relying parties hold; fails where
+    something is not in the record.
+    """
+    with _installation() as installation:
+        yesterday = installation.clock().astimezone(UTC).date() - timedelta(days=1)
+        result = reconciling.reconcile(installation, day.date() if day else yesterday)
+        for line in reconciling.told(result):
+            click.echo(line)
+        if result.unlogged:
+            raise _Failure("somebody holds what is not in the record")
+
+
+@ledger.command("open")
+@click.argument("audit")
+@click.option("--warrant", required=True, help="The reference of the regulator's warrant.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+def ledger_open(audit: str, warrant: str, out: Path) -> None:
+    """Open the entries that an auditor drew: write to a file what they say and whose they are, for the
+    sealed room. Each person finds it in her record.
+    """
+    with _installation() as installation:
+        try:
+            opened = opening.open_drawn(installation, audit, warrant, secrets.token_hex(16))
+        except AuditRefusedError as error:
+            raise _Failure(error.detail) from error
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(opened, file, ensure_ascii=False, indent=1)
+        click.echo(f"{len(opened['openings'])} entries opened")
+
+
+@ledger.command("receipt-keys")
+def ledger_receipt_keys() -> None:
+    """Print the public key of use receipts as a JWK set, for registers and relying parties."""
+    with _installation() as installation:
+        click.echo(json.dumps({"keys": [installation.use_receipts.jwk]}))
 
 
 @ledger.command("check")

@@ -69,7 +69,8 @@ def confirm(installation: Installation, root: Mandate) -> Confirmation:
     if asking is None:
         return Confirmation(Verdict.NOT_CONFIRMED, source)
     query, entry = asking
-    answer = installation.registers[source].look_up(query, entry, installation.clock())
+    evidence = installation.evidence(entry)
+    answer = installation.registers[source].look_up(query, evidence, installation.clock())
     if isinstance(answer, Unavailable):
         audit.note("register.unavailable", register=source.value, reason=answer.reason)
         since = answer.since or installation.clock()

@@ -301,6 +301,7 @@ class PersonalRecord:
             if other and not is_staff and use.subject_role is SubjectRole.PRIMARY
             else None,
             "correlation": use.correlation,
+            "detail": dict(use.detail),
             "commitment": entry.commitment.hex(),
         }
 

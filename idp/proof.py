@@ -82,7 +82,7 @@ def _write(installation: Installation, db: Connection, subject_id: str, file: IO
         "issuer": installation.settings.issuer,
         "made_at": installation.clock().isoformat(timespec="seconds"),
         "subject": subject_id,
-        "certificate": _certificate(installation, subject_id, index),
+        "certificate": certificate(installation, subject_id, index),
         "map": {
             "items": [[_spelled(h.item[0]), _spelled(h.item[1])] for h in state.heads_in([bucket])],
             "siblings": [_spelled(one) for one in head_map.prove(state.pieces, bucket)],
@@ -103,7 +103,7 @@ def _write(installation: Installation, db: Connection, subject_id: str, file: IO
     file.write(b"\n  ]\n}\n")
 
 
-def _certificate(installation: Installation, subject_id: str, index: bytes) -> str:
+def certificate(installation: Installation, subject_id: str, index: bytes) -> str:
     """Return the log's word on where the subject's chain is. The same each time: two that differ
     prove that a person was counted in two places.
     """

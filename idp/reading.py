@@ -82,7 +82,8 @@ def ask(
     if asking is None:
         return None
     query, entry = asking
-    return installation.registers[source].look_up(query, entry, installation.clock())
+    evidence = installation.evidence(entry)
+    return installation.registers[source].look_up(query, evidence, installation.clock())
 
 
 def _read(

@@ -33,7 +33,8 @@ def _check_once(installation: Installation, application_id: str) -> bool:
     if question is None:
         return False
     register = installation.registers[question.source]
-    answer = register.look_up(question.query, question.entry, installation.clock())
+    evidence = installation.evidence(question.entry)
+    answer = register.look_up(question.query, evidence, installation.clock())
     with installation.engine.begin() as db:
         office = installation.services(db, correlation="application").application_office
         office.finish_check(question, answer)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import jwt
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -78,8 +79,25 @@ def registers_generate(file: Path, count: int, seed: str) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--bind", default=_DEFAULT_BIND, show_default=True, metavar="HOST:PORT")
 @click.option("--fault", "faults", multiple=True, metavar="REGISTER=FAULT")
-def registers_serve(file: Path, bind: str, faults: tuple[str, ...]) -> None:
-    """Answer for the six registers from FILE, as a security server would, until stopped."""
+@click.option(
+    "--receipt-keys",
+    type=_FILE,
+    required=True,
+    help="The provider's public keys, as `sen ledger receipt-keys` prints them.",
+)
+@click.option(
+    "--auditor",
+    "auditors",
+    multiple=True,
+    metavar="CLIENT",
+    help="Who may ask whether somebody exists.",
+)
+def registers_serve(
+    file: Path, bind: str, faults: tuple[str, ...], receipt_keys: Path, auditors: tuple[str, ...]
+) -> None:
+    """Answer for the six registers from FILE, as a security server would, until stopped: only under
+    a use receipt by one of the keys.
+    """
     host, _, port = bind.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise _Failure(f"--bind {bind!r} must be HOST:PORT")
@@ -92,15 +110,26 @@ def registers_serve(file: Path, bind: str, faults: tuple[str, ...]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
-        simulator = serve(file, host, int(port))
+        simulator = serve(file, host, int(port), _keys(receipt_keys))
     except FileNotFoundError as error:
         raise _Failure(f"there is no file {file}; 'sen registers generate' makes one") from error
     except OSError as error:
         raise _Failure(f"cannot serve on {bind} ({error.strerror})") from error
+    simulator.auditors.update(auditors)
     for name, fault in switched:
         simulator.set_fault(name, fault)
     click.echo(f"serving the registers on http://{bind}")
     run(simulator, stop)
+
+
+def _keys(path: Path) -> list[dict[str, Any]]:
+    try:
+        keys: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["keys"]
+        for key in keys:
+            jwt.PyJWK(key)
+    except (OSError, ValueError, TypeError, KeyError, jwt.PyJWTError) as error:
+        raise _Failure(f"{path} holds no JWK set ('sen ledger receipt-keys' prints it)") from error
+    return keys
 
 
 @registers.command("people")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine
 
 from accounts.account import Accounts
@@ -38,8 +39,10 @@ from connectors.registry import remote_face_match, remote_registers
 from connectors.remote import RemoteRegister
 from connectors.xroad import SecurityServer
 from consent.cases import Cases
-from consent.data_use import UseLog
+from consent.data_use import Recorded, UseLog
 from consent.decisions import Consents
+from consent.use_receipts import Evidence, UseReceipts
+from consent.use_reports import UseReports
 from consent.withdrawals import Withdrawals
 from idp import clock as system_clock
 from idp.alarm import Alarm
@@ -99,6 +102,10 @@ class lazily(Generic[Made]):  # noqa: N801 - reads as the decorator it is
     def __get__(self, owner: Any, _kind: type | None = None) -> Made:  # noqa: D105
         made = owner.__dict__[self._name] = self._make(owner)
         return made
+
+
+class UncommittedEntryError(Exception):
+    """A receipt was wanted for an entry that is not in the log."""
 
 
 class Installation:
@@ -171,6 +178,23 @@ class Installation:
     def services(self, db: Connection, *, correlation: str = "", address: str = "") -> "Services":
         """Return the objects that work within the connection's transaction."""
         return Services(self, db, correlation, address)
+
+    @lazily
+    def use_receipts(self) -> UseReceipts:
+        """What signs use receipts, by a key that signs nothing else."""
+        seed = self.vault.mac("use-receipt-key", "ed25519")
+        return UseReceipts(self.settings.issuer, Ed25519PrivateKey.from_private_bytes(seed))
+
+    def evidence(self, entry: Recorded) -> Evidence:
+        """Return what a register is asked upon.
+
+        Raises:
+            UncommittedEntryError: the entry is not in the log, so there is no receipt for it.
+        """
+        with for_reading(self.engine).begin() as db:
+            if not self.services(db).use_log.is_committed(entry):
+                raise UncommittedEntryError
+        return Evidence(entry, self.use_receipts)
 
     def data_keys(self, db: Connection) -> DataKeys:
         """Return the stored data keys, within the connection's transaction."""
@@ -501,6 +525,12 @@ class Services:
         """Telling relying parties what became of consents."""
         i = self.installation
         return ConsentEvents(self.outbox, i.relying_parties, i.vault, i.settings.issuer)
+
+    @lazily
+    def use_reports(self) -> UseReports:
+        """What agencies say they did later with data."""
+        i = self.installation
+        return UseReports(self.db, i.clock, self.use_log, i.settings.report_within)
 
     @lazily
     def cases(self) -> Cases:

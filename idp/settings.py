@@ -129,6 +129,8 @@ class Settings:
     texts_token: str = field(default="", repr=False)
     ledger_policy: Policy | None = None
     """Who cosigns the published logs, and how many it takes; without one nobody does."""
+    report_within: timedelta = timedelta(hours=24)
+    """So soon agencies report what they did later with data; what comes after counts as late."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retention: Retention = field(default_factory=Retention)
 
@@ -172,6 +174,7 @@ _KNOWN = {
     "KEEP_USES_YEARS": "keep_uses_years",
     "KEEP_REFUSED_DAYS": "keep_refused_days",
     "LEDGER_POLICY": "ledger_policy",
+    "REPORT_HOURS": "report_hours",
     "CONFIG": "config",
 }
 DEFAULT_ISSUER = "http://localhost:8000"
@@ -212,6 +215,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         texts_url=_texts_url(values),
         texts_token=_credential("TEXTS_TOKEN_FILE", values.get("texts_token_file")),
         ledger_policy=_ledger_policy(values.get("ledger_policy")),
+        report_within=timedelta(hours=_count(values, "report_hours", 24, most=9999, least=1)),
         retention=Retention(
             _count(values, "keep_uses_years", 5, most=100, least=5),
             timedelta(days=_count(values, "keep_refused_days", 730, most=9999, least=30)),

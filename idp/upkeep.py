@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+from consent.reconciliation import REPORTED_WITHIN, Reconciliations
+from consent.use_receipts import KeptReceipts
 from idp import (
     audit,
     changes,
@@ -13,6 +15,7 @@ from idp import (
     delivery,
     dispatch,
     ledger,
+    reconciling,
     register_checks,
     retention,
 )
@@ -24,6 +27,8 @@ _GRANTS_KEPT = timedelta(days=30)
 _SESSIONS_KEPT = timedelta(days=1)
 _RECOVERIES_KEPT = timedelta(days=365)
 _FACE_CHECKS_KEPT = timedelta(days=90)
+# So long relying parties may fetch them.
+_RECEIPTS_KEPT = timedelta(days=90)
 # So long whoever asked for a reading may see why it was refused.
 _CHIP_REQUESTS_KEPT = timedelta(days=1)
 
@@ -50,6 +55,10 @@ def purge(installation: Installation) -> dict[str, int]:
             "recoveries": services.recoveries.purge(now - _RECOVERIES_KEPT),
             "messages": services.outbox.purge(now - dispatch.KEPT),
             "signing keys": services.signing_keys.purge(now),
+            "held receipts": Reconciliations(db, installation.clock).purge(
+                (now - REPORTED_WITHIN).date()
+            ),
+            "use receipts": KeptReceipts(db).purge(now - _RECEIPTS_KEPT),
         }
     gone |= retention.purge(installation)
     return {**gone, "data keys": data_rotation.destroy_outlived(installation)}
@@ -64,6 +73,7 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
     kinds: list[tuple[str, timedelta, Callable[[Installation], object]]] = [
         ("purge", INTERVAL, purge),
         ("ledger", ledger.INTERVAL, ledger.Keeper()),
+        ("reconciliation", reconciling.INTERVAL, reconciling.reconcile_due),
         ("outbox", dispatch.INTERVAL, dispatch.dispatch),
     ]
     if installation.messengers:

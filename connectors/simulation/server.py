@@ -8,10 +8,11 @@ with ``"fault": null`` off again; ``"*"`` means every register. It answers to th
 import base64
 import hashlib
 import json
+import sqlite3
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -22,8 +23,10 @@ from urllib.parse import unquote
 from accounts.attributes import Source
 from connectors.face_match import NAME as FACE_MATCH
 from connectors.registry import SERVICES
+from connectors.simulation import receipts
 from connectors.simulation.faces import SUBSYSTEM as FACE_SUBSYSTEM
 from connectors.simulation.faces import compare
+from connectors.simulation.receipts import BadReceiptError
 from connectors.simulation.services import look_up
 from connectors.simulation.store import events, opened
 from connectors.xroad import is_subsystem
@@ -63,6 +66,8 @@ class Fault(StrEnum):
     """Somebody else's record."""
     WRONG_ID = "wrong-id"
     """The answer to another message."""
+    NO_RECEIPT = "no-receipt"
+    """Answers whoever asks, with or without a receipt, and writes down what it saw."""
 
 
 class Simulator(ThreadingHTTPServer):
@@ -70,9 +75,15 @@ class Simulator(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, file: Path, address: tuple[str, int]) -> None:
+    def __init__(
+        self, file: Path, address: tuple[str, int], keys: Iterable[Mapping[str, Any]]
+    ) -> None:
         super().__init__(address, _Handler)
         self.file = file
+        self.auditors: set[str] = set()
+        """Who may ask whether there is somebody: subsystems on X-Road."""
+        self.receipt_keys = list(keys)
+        """Whose receipts are believed: JWKs (RFC 7517)."""
         self.released = threading.Event()
         self._lock = threading.Lock()
         self._faults: dict[str, Fault] = {}
@@ -162,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
             place = _BY_SUBSYSTEM.get(subsystem.rpartition("/")[2])
             if not self.path.startswith("/r1/") or not is_subsystem(subsystem) or place is None:
                 raise _RefusedError(500, "Server.ServerProxy.UnknownService", "no such service")
-            if not is_subsystem(unquote(self.headers.get("X-Road-Client", ""))):
+            if not is_subsystem(self._client()):
                 raise _RefusedError(400, "Client.MissingHeader", "X-Road-Client is needed")
             self._answer(place, service, body)
         except _RefusedError as error:
@@ -177,17 +188,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             asked = json.loads(body)
             with opened(self.server.file) as db:
-                if name == FACE_MATCH and service == "compare":
-                    self._log(name)
-                    answer = compare(db, asked)
-                elif name != FACE_MATCH and service == "look-up":
-                    self._log(name)
-                    answer = look_up(db, Source(name), asked)
-                elif name != FACE_MATCH and service == "changes":
-                    limit = min(int(asked["limit"]), _EVENTS_AT_ONCE)
-                    answer = {"events": events(db, name, int(asked["after"]), limit)}
-                else:
-                    raise _RefusedError(500, "Server.ServerProxy.UnknownService", service)
+                answer = self._served(db, name, service, asked, body, fault)
+        except BadReceiptError as error:
+            # By the register itself: its security server handed the message on.
+            self._send(403, {"status": "no receipt, no data", "reason": str(error)})
+            return
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise _RefusedError(
                 400, "Client.BadRequest", "the request is not understood"
@@ -196,6 +201,47 @@ class _Handler(BaseHTTPRequestHandler):
             answer = {**answer, **dict.fromkeys(_NUMBERS & answer.keys(), "000000000000")}
             answer.pop("events", None)
         self._send(200, answer, self._evidence(body, fault), fault)
+
+    def _served(
+        self,
+        db: sqlite3.Connection,
+        name: str,
+        service: str,
+        asked: dict[str, Any],
+        body: bytes,
+        fault: Fault | None,
+    ) -> dict[str, Any]:
+        if service == ("compare" if name == FACE_MATCH else "look-up"):
+            self._log(name)
+            self._take_receipt(db, name, body, fault)
+            return compare(db, asked) if name == FACE_MATCH else look_up(db, Source(name), asked)
+        if service == "receipts":
+            after, limit = int(asked["after"]), min(int(asked["limit"]), _EVENTS_AT_ONCE)
+            return {"receipts": receipts.listed(db, name, str(asked["day"]), after, limit)}
+        if service == "changes" and name != FACE_MATCH:
+            limit = min(int(asked["limit"]), _EVENTS_AT_ONCE)
+            return {"events": events(db, name, int(asked["after"]), limit)}
+        if service == "confirm" and name != FACE_MATCH:
+            # Yes or no, and no data: for auditors whom the register's owner has let in.
+            if self._client() not in self.server.auditors:
+                raise _RefusedError(403, "Server.ServerProxy.AccessDenied", "not allowed")
+            return {"found": look_up(db, Source(name), {**asked, "fields": ["x"]})["found"]}
+        raise _RefusedError(500, "Server.ServerProxy.UnknownService", service)
+
+    def _client(self) -> str:
+        return unquote(self.headers.get("X-Road-Client", ""))
+
+    def _take_receipt(
+        self, db: sqlite3.Connection, name: str, body: bytes, fault: Fault | None
+    ) -> None:
+        try:
+            given = self.headers.get("Use-Receipt", "")
+            receipt = receipts.verified(self.server.receipt_keys, given, name, body)
+        except BadReceiptError:
+            if fault is not Fault.NO_RECEIPT:
+                raise
+            receipt = receipts.NONE
+        receipts.keep(db, name, receipt, body)
 
     def _log(self, register: str) -> None:
         names = ("X-Road-Client", "X-Road-UserId", "X-Road-Represented-Party", "X-Road-Issue")
@@ -273,16 +319,16 @@ _BEFORE: dict[Fault | None, Callable[[_Handler], None]] = {
 }
 
 
-def serve(file: Path, host: str, port: int) -> Simulator:
-    """Return a simulator that listens already.
+def serve(file: Path, host: str, port: int, keys: Iterable[Mapping[str, Any]]) -> Simulator:
+    """Return a simulator that listens already, and answers under receipts by these keys (JWKs).
 
     Raises:
         FileNotFoundError: there is no such file.
         OSError: the address cannot be used.
     """
-    with opened(file):
-        pass
-    return Simulator(file, (host, port))
+    with opened(file) as db:
+        receipts.prepare(db)
+    return Simulator(file, (host, port), keys)
 
 
 def run(simulator: Simulator, stop: threading.Event) -> None:

@@ -1,11 +1,20 @@
-"""``sen witness`` and ``sen auditor``; also ``python -m consent.cosigners.commands``."""
+"""``sen witness``, ``sen auditor`` and ``sen audit``; also ``python -m consent.cosigners.commands``."""
 
+import json
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from consent.cosigners import opening
+from consent.cosigners.published import Published, over_http
 from consent.cosigners.server import ROLES, kept_evidence, make, own_key, server
 from consent.ledger.note import Kind, NoteError, VerifierKey
+from consent.ledger.opening import MOST_ENTRIES
+from consent.ledger.policy import Policy
+from consent.ledger.request import authorization
 
 _KINDS = {"ed25519": Kind.COSIGNATURE, "ml-dsa-44": Kind.ML_DSA_44}
 
@@ -68,7 +77,95 @@ witness = _command("witness", "Cosign checkpoints of a log that takes nothing ba
 auditor = _command("auditor", "Cosign epochs whose head map is what replaying the logs leads to.")
 for _role in (witness, auditor):
     main.add_command(_role)
-assert set(ROLES) == set(main.commands)  # noqa: S101 - both lists name the same programs
+assert set(ROLES) <= set(main.commands)  # noqa: S101 - both lists name the same programs
+
+
+@main.group()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--name", required=True, help="The auditor's name, as the policy has it.")
+@click.option("--algorithm", type=click.Choice(list(_KINDS)), default="ed25519")
+@click.option("--policy", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--log-url", required=True, help="The provider's address with /ledger.")
+@click.pass_context
+def audit(
+    context: click.Context, folder: Path, name: str, algorithm: str, policy: Path, log_url: str
+) -> None:
+    """Draw entries of the logs by lot, and check them once they are opened. The auditor's key is in
+    FOLDER, and so is the audit.
+    """
+    signer = own_key(folder, name, _KINDS[algorithm])
+
+    def authorize(path: str) -> str:
+        return authorization(signer, path, int(time.time()))
+
+    fetch = over_http(log_url)
+    trusted = Policy.parse(policy.read_text("utf-8"))
+    made = opening.Audit(folder, Published(fetch), trusted, authorize)
+    context.obj = made, opening.over_http(log_url, authorize), fetch
+
+
+@audit.command("announce")
+@click.option("--entries", type=click.IntRange(1, MOST_ENTRIES), default=100, show_default=True)
+@click.option("--since", required=True, metavar="YYYY-MM", help="Of logs from this month on.")
+@click.pass_obj
+def audit_announce(obj: Any, entries: int, since: str) -> None:
+    """Announce a draw, before the epoch that decides it exists."""
+    made, call, _ = obj
+    kept = _or_fail(lambda: made.announce(call, entries, since))
+    click.echo(f"audit {kept['audit']} is drawn with epoch {kept['epoch']}")
+
+
+@audit.command("draw")
+@click.pass_obj
+def audit_draw(obj: Any) -> None:
+    """Draw the entries, and tell the provider which have to be opened."""
+    made, call, _ = obj
+    for log, leaf in _or_fail(lambda: made.draw(call)):
+        click.echo(f"{log}\t{leaf}")
+
+
+@audit.command("check")
+@click.argument("openings", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--receipts", multiple=True, type=click.Path(path_type=Path, exists=True),
+    help="What a relying party keeps from /agency/receipts, a JWS a line.",
+)  # fmt: skip
+@click.option("--registers", required=True, help="The auditor's own security server.")
+@click.option("--client", required=True, help="The auditor on X-Road.")
+@click.option("--publish", is_flag=True, help="Make the result public at the provider.")
+@click.pass_obj
+def audit_check(
+    obj: Any,
+    openings: Path,
+    receipts: tuple[Path, ...],
+    registers: str,
+    client: str,
+    *,
+    publish: bool,
+) -> None:
+    """Check the opened entries; exit code 1 if anything is wrong."""
+    made, call, fetch = obj
+    given = json.loads(openings.read_text("utf-8"))
+    batches = [line for path in receipts for line in path.read_text("ascii").splitlines()]
+    keys = json.loads(_or_fail(lambda: fetch("receipt-keys", None)))["keys"]
+    exists = opening.over_x_road(registers, client)
+    findings = _or_fail(lambda: made.check(given, batches, keys, exists))
+    for one in findings:
+        click.echo(f"{one.code}\t{one.leaf[0]}\t{one.leaf[1]}")
+    checked = len(given["openings"])
+    if publish:
+        _or_fail(lambda: made.conclude(call, checked, findings))
+    click.echo(f"{checked} entries checked, {len(findings)} findings")
+    if findings:
+        raise SystemExit(1)
+
+
+def _or_fail(act: Callable[[], Any]) -> Any:
+    try:
+        return act()
+    except (opening.AuditError, OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
 
 if __name__ == "__main__":
     main()

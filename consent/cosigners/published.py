@@ -6,7 +6,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from consent.ledger.epoch import ROOT_LOG, Epoch
-from consent.ledger.tiles import ENTRIES, WIDTH, Tile, unbundle
+from consent.ledger.tiles import ENTRIES, WIDTH, Tile, hash_in, unbundle, width_at
+from consent.ledger.tree import ProofError, inclusion_proof, leaf_hash, verify_inclusion
 
 Found = TypeVar("Found")
 GREATEST = 32 * 1024 * 1024
@@ -42,6 +43,30 @@ class Published:
             path = f"{name}/{Tile(ENTRIES, number, width).path}"
             found += unbundle(self._fetch(path, None))[:width]
         return _part(found, begin, end)
+
+    def checkpoint(self, name: str) -> str:
+        """Return a log's newest checkpoint with whatever signatures it has."""
+        return self._fetch(f"{name}/checkpoint", None).decode()
+
+    def leaf(self, name: str, number: int, size: int, root: bytes) -> bytes:
+        """Return one entry of a log that has the size and root.
+
+        Raises:
+            OSError: it cannot be had.
+            ValueError: it, or the way from it to the root, is another.
+        """
+
+        def read(level: int, tile: int) -> bytes:
+            width = width_at(size, level, tile)
+            return self._fetch(f"{name}/{Tile(level, tile, width).path}", None) if width else b""
+
+        (entry,) = self.entries(name, number, number + 1, size)
+        proof = inclusion_proof(number, size, lambda level, n: hash_in(read, level, n))
+        try:
+            verify_inclusion(leaf_hash(entry), number, size, proof, root)
+        except ProofError as error:
+            raise ValueError("the entry is not in the log that was signed") from error
+        return entry
 
     def whose(
         self, name: str, begin: int, end: int, size: int, authorize: Callable[[str], str]

@@ -42,7 +42,7 @@ from accounts.spelling import composed
 from accounts.subject import IdentifierType, SubjectKind, Subjects
 from connectors.protocol import Answer as RegisterAnswer
 from connectors.protocol import NotFound, Query, Record
-from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
+from consent.data_use import PROVIDER, Channel, Recorded, SubjectRole, Use, UseLog
 from idp import audit
 from idp.applying.card import asked_of, card_obstacles, is_by_chip, may_be_read_for, word_of
 from idp.applying.rules import (
@@ -94,7 +94,7 @@ class RegisterQuestion:
     application_id: str
     source: Source
     query: Query
-    entry: str
+    entry: Recorded
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,7 @@ class ApplicationOffice:
                 legal_basis="statutory-function",
                 correlation=self.correlation,
                 subject_role=SubjectRole.ORGANISATION if is_organisation else SubjectRole.PRIMARY,
+                detail={"register": source.value},
             )
         )
         query = Query(
@@ -225,7 +226,7 @@ class ApplicationOffice:
         elif isinstance(answer, NotFound):
             outcome = Outcome.NOT_FOUND
         self.applications.add_evidence(
-            found.id, source, outcome, values, as_of=as_of, entry_id=question.entry
+            found.id, source, outcome, values, as_of=as_of, entry_id=question.entry.id
         )
         if outcome is Outcome.UNAVAILABLE:
             wait = min(timedelta(seconds=15 * 2 ** min(found.checks, 10)), _LONGEST_WAIT)

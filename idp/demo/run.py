@@ -242,6 +242,7 @@ def _prepare(folder: Path, issuer: str) -> dict[str, str]:
         secret = kept["relying_parties"][party.client_id]
         _write_json(folder / f"{party.look}.json", party.own_registration(issuer, secret))
     _sen(folder, issuer, "init")
+    _write(folder / "receipt-keys.json", _sen(folder, issuer, "ledger", "receipt-keys"))
     watchers.prepare(folder, lambda *arguments: _sen(folder, issuer, *arguments))
     _seed_once(folder, issuer)
     return dict(kept["people"])
@@ -356,7 +357,17 @@ def _start(children: list[Child], folder: Path, issuer: str, workers: int) -> No
     port = int(issuer.rpartition(":")[2])
     population = str(folder / "registers.db")
     bind = f"127.0.0.1:{REGISTERS_PORT}"
-    registers = ["idp.cli", "registers", "serve", population, "--bind", bind]
+    keys = str(folder / "receipt-keys.json")
+    registers = [
+        "idp.cli",
+        "registers",
+        "serve",
+        population,
+        "--bind",
+        bind,
+        "--receipt-keys",
+        keys,
+    ]
     children.append(_child("registers", REGISTERS_PORT, registers, folder, issuer))
     provider = ["idp.cli", "serve", "--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
     children.append(_child("provider", port, provider, folder, issuer))

@@ -29,7 +29,8 @@ from idp.settings import Lifetimes
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS = ("ES256", "PS256", "RS256", "EdDSA")
-_GREATEST_ASSERTION = 16 * 1024
+_GREATEST_ASSERTION = 1024 * 1024
+"""As long as a signed report may be; a form's parameter is never so long."""
 
 spent_assertion = Table(
     "spent_assertion",
@@ -78,18 +79,38 @@ class ClientAuthentication:
             InvalidClientError: nothing, the wrong thing or more than one thing was presented.
         """
         presented = self._presented(request, form)
-        counted = (CLIENT_AUTHENTICATION, f"{self.address}|{presented.client_id}")
         found = self.relying_parties.find(presented.client_id, self.db)
         if found is not None and self._proves(found, presented):
             return found
+        raise self._counted(presented)
+
+    def _counted(self, presented: _Presented) -> ProtocolError:
+        counted = (CLIENT_AUTHENTICATION, f"{self.address}|{presented.client_id}")
         # Secrets are 256 bits, so a right one is never refused; wrong ones are slowed and seen.
         if self.limits.is_exhausted(counted):
-            raise ProtocolError("invalid_client", "too many failures, slow down", status=429)
+            return ProtocolError("invalid_client", "too many failures, slow down", status=429)
         self.limits.count_failure(counted)
         audit.security_event(
             "client-authentication.refused", party=presented.client_id, address=self.address
         )
-        raise InvalidClientError(by_header=presented.by_header)
+        return InvalidClientError(by_header=presented.by_header)
+
+    def signed(self, text: str) -> tuple[RelyingParty, dict[str, Any]]:
+        """Return who signed a message with its registered key, and what it says; besides that, the
+        message is what a client assertion is, so it counts once.
+
+        Raises:
+            InvalidClientError: nobody registered signed it, or not for us and now.
+        """
+        presented = _assertion({"client_assertion_type": ASSERTION_TYPE, "client_assertion": text})
+        if not CLIENT_ID.fullmatch(presented.client_id):
+            raise InvalidClientError
+        found = self.relying_parties.find(presented.client_id, self.db)
+        if found is not None and found.authentication_method == presented.method:
+            claims = self._claims_of(found, text)
+            if claims is not None:
+                return found, claims
+        raise self._counted(presented)
 
     def _presented(self, request: wire.Request, form: dict[str, str]) -> _Presented:
         ways: list[_Presented] = []
@@ -119,14 +140,14 @@ class ClientAuthentication:
         if presented.method in SECRET_METHODS:
             return relying_party.check_secret(presented.proof)
         if presented.method == "private_key_jwt":
-            return self._assertion_holds(relying_party, presented.proof)
+            return self._claims_of(relying_party, presented.proof) is not None
         return True
 
-    def _assertion_holds(self, relying_party: RelyingParty, assertion: str) -> bool:
+    def _claims_of(self, relying_party: RelyingParty, assertion: str) -> dict[str, Any] | None:
         """Verify a client assertion (RFC 7523 §3): signature first, then every claim."""
         try:
             key, algorithm = self._key_for(relying_party, assertion)
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 assertion,
                 key,
                 algorithms=[algorithm],
@@ -152,9 +173,9 @@ class ClientAuthentication:
             RecursionError,
             OutboundRefusedError,
         ):
-            return False
+            return None
         jti = claims["jti"]
-        return (
+        holds = (
             claims["sub"] == relying_party.client_id
             and _is_for_us(claims["aud"], self.issuer)
             and isinstance(jti, str)
@@ -162,6 +183,7 @@ class ClientAuthentication:
             and self._is_timely(claims)
             and self._spend(relying_party.client_id, jti)
         )
+        return claims if holds else None
 
     def _key_for(self, relying_party: RelyingParty, assertion: str) -> tuple[Any, str]:
         if len(assertion) > _GREATEST_ASSERTION:

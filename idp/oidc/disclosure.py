@@ -26,7 +26,7 @@ from accounts.schema import Clock
 from accounts.subject import IdentifierType, Subjects
 from accounts.vault import Vault
 from connectors.protocol import Query
-from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
+from consent.data_use import PROVIDER, Channel, Recorded, SubjectRole, Use, UseLog
 from consent.purposes import PURPOSES, Purpose
 from idp.oidc.grants import Grant
 from idp.oidc.readings import IDENTIFIED_BY, ReadingDueError, Readings, claims_of
@@ -139,8 +139,10 @@ class Disclosure:
         only: tuple[str, ...] = (),
         purpose: str = "account-issuing",
         legal_basis: str = "statutory-function",
-    ) -> tuple[Query, str] | None:
-        """Write the use entry of a reading, and return the query with the entry's id.
+        register: str = "",
+    ) -> tuple[Query, Recorded] | None:
+        """Write the use entry of a reading, and return the query with the entry. ``register`` names
+        who is asked where that is not the source's own register.
 
         ``only`` asks for these alone, where the question is not what the dictionary tells.
 
@@ -165,6 +167,7 @@ class Disclosure:
                 correlation=self.correlation,
                 subject_role=SubjectRole.ORGANISATION if is_organisation else SubjectRole.PRIMARY,
                 other_party=acting,
+                detail={"register": register or source.value},
             )
         )
         query = Query(

@@ -6,6 +6,7 @@ from typing import Any
 
 from accounts.attributes import SCOPES
 from consent.data_use import Channel
+from consent.use_receipts import spelled
 from idp.keys import KeyRing
 from idp.oidc import wire
 from idp.oidc.client_auth import InvalidClientError
@@ -68,7 +69,7 @@ def token(provider: Provider, request: wire.Request) -> wire.Response:
         )
     except ProtocolError as error:
         return _refused(error)
-    return answer
+    return _with_entries(provider, answer)
 
 
 def not_confirmed(*, is_known: bool) -> wire.Response:
@@ -106,9 +107,10 @@ def introspect(provider: Provider, request: wire.Request) -> wire.Response:
         relying_party = provider.client_authentication.authenticate(request, form)
         if relying_party.authentication_method == "none":
             raise InvalidClientError
-        return wire.json_response(200, _standing(provider, relying_party, form))
+        answer = wire.json_response(200, _standing(provider, relying_party, form))
     except ProtocolError as error:
         return _refused(error)
+    return _with_entries(provider, answer)
 
 
 def userinfo(provider: Provider, request: wire.Request) -> wire.Response:
@@ -137,7 +139,19 @@ def userinfo(provider: Provider, request: wire.Request) -> wire.Response:
         return _bearer_refused(error.error, error.description, error.status)
     wanted = _within_scope(grant, access.scope)
     claims = provider.disclosure.release(grant, relying_party, wanted, Channel.USERINFO)
-    return wire.json_response(200, claims)
+    return _with_entries(provider, wire.json_response(200, claims))
+
+
+def _with_entries(provider: Provider, answer: wire.Response) -> wire.Response:
+    """Name the use entries that record what the answer gives, each by id and commitment: the signed
+    receipts for them follow at ``/agency/receipts``.
+    """
+    recorded = provider.disclosure.use_log.recorded
+    if recorded and answer.status == 200:
+        answer.headers["Use-Entry"] = ", ".join(
+            f'"{one.id}";c="{spelled(one.commitment)}"' for one in recorded
+        )
+    return answer
 
 
 def _form(request: wire.Request) -> dict[str, str]:

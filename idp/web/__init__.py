@@ -34,11 +34,14 @@ from idp.web.phone import home as phone_home
 from idp.web.protocol import (
     agency,
     attributes,
+    audits,
     authorize,
     discovery,
     ledger,
     logout,
+    receipts,
     tokens,
+    use_reports,
     verifying,
 )
 from idp.web.protocol import cases as agency_cases
@@ -68,8 +71,11 @@ def register(app: flask.Flask) -> None:
         attributes.blueprint,
         agency.blueprint,
         agency_cases.blueprint,
+        receipts.blueprint,
+        use_reports.blueprint,
         logout.blueprint,
         # For everybody who checks the logs.
+        audits.blueprint,
         ledger.blueprint,
         verifying.blueprint,
         # For a person who signs in.

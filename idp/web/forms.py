@@ -31,6 +31,12 @@ _FOREIGN_POSTS = frozenset(
         "agency_cases.answer",
         "agency_cases.withdrawals",
         "agency_cases.confirm_withdrawal",
+        "use_receipts.fetch",
+        "use_receipts.held",
+        "use_reports.take",
+        "audits.announce",
+        "audits.draw",
+        "audits.conclude",
         "protocol.authorize",
         "logout.logout",
     }

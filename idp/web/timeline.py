@@ -25,8 +25,10 @@ _ACTIONS = {
     Channel.ISSUING: N_("Recorded your data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at your data"),
     Channel.OPERATOR_VIEW: N_("An operator looked at your account"),
+    Channel.AUDIT_OPENING: N_("An auditor drew an entry of yours by lot and checked it"),
     Channel.EXPORT: N_("Gave you a copy of your data"),
     Channel.CASE: N_("Received what you ask of it"),
+    Channel.RP_REPORTED: N_("Reported what it did later with your data"),
 }
 _REFUSED = N_("Asked for your data and was refused")
 _ACTIONS_ON_ORGANISATION = {
@@ -38,8 +40,10 @@ _ACTIONS_ON_ORGANISATION = {
     Channel.ISSUING: N_("Recorded the organisation's data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at the organisation's data"),
     Channel.OPERATOR_VIEW: N_("An operator looked at the organisation's account"),
+    Channel.AUDIT_OPENING: N_("An auditor drew an entry of the organisation by lot and checked it"),
     Channel.EXPORT: N_("Gave out a copy of the organisation's data"),
     Channel.CASE: N_("Received what the organisation asks of it"),
+    Channel.RP_REPORTED: N_("Reported what it did later with the organisation's data"),
 }
 # To somebody who looks at a child's or ward's record.
 _ACTIONS_ON_ANOTHER = {
@@ -51,14 +55,24 @@ _ACTIONS_ON_ANOTHER = {
     Channel.ISSUING: N_("Recorded this person's data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at this person's data"),
     Channel.OPERATOR_VIEW: N_("An operator looked at this person's account"),
+    Channel.AUDIT_OPENING: N_("An auditor drew an entry of this person by lot and checked it"),
     Channel.EXPORT: N_("Gave out a copy of this person's data"),
     Channel.CASE: N_("Received what is asked of it for this person"),
+    Channel.RP_REPORTED: N_("Reported what it did later with this person's data"),
 }
 # Of a person for whom somebody acted; what else happens to her data is told as to herself.
 _ACTIONS_ON_REPRESENTED = {
     **_ACTIONS,
     Channel.ID_TOKEN: N_("Signed in who acts for you"),
     Channel.INTROSPECTION: N_("Checked that the sign-in of who acts for you is still valid"),
+}
+# What an agency says it did later; told of whosesoever data it is.
+_REPORTED = {
+    "use": N_("Says it used this data again"),
+    "share": N_("Says it passed this data on"),
+    "derive": N_("Says it worked out something new from this data"),
+    "transfer": N_("Says it sent this data abroad"),
+    "erase": N_("Says it erased this data"),
 }
 _KEY_CHECKED = N_("Checked that this system may act for the organisation")
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
@@ -138,6 +152,18 @@ def by_day(
     ]
 
 
+def _reported(entry: UseEntry) -> dict[str, Any]:
+    """Return what an agency says of a later use: when, by whom of its people, and to whom it gave it."""
+    detail = entry.use.detail
+    recipient = detail.get("recipient", "")
+    return {
+        "at": datetime.fromisoformat(detail["done_at"]),
+        "actor": detail["actor"],
+        "recipient": agency(recipient) if recipient else "",
+        "cites": detail["cites"],
+    }
+
+
 def _likeness(entry: UseEntry) -> UseEntry:
     """Return what entries that are told as one have in common: all but when, and what follows."""
     use = replace(entry.use, correlation="", grant_id=None)
@@ -173,6 +199,8 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
     action = refusal if refused else actions[use.channel]
     if use.legal_basis == "mandate":
         action = _KEY_CHECKED
+    if use.channel is Channel.RP_REPORTED:
+        action = _REPORTED[use.detail["action"]]
     told = use.attributes
     if is_organisation and "represents" in told:
         told = (*_REPRESENTED, *(claim for claim in told if claim != "represents"))
@@ -195,4 +223,5 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
         "officer": officer(use.other_party or "") if is_staff else None,
         "refused": refused,
         "sign_in_only": not attributes,
+        "reported": _reported(entry) if use.channel is Channel.RP_REPORTED else None,
     }

@@ -232,6 +232,14 @@ def test_se04_every_form_of_ours_is_in_this_list(world: World) -> None:
     foreign |= {f"/agency/cases{step}" for step in ("", "/acknowledge", "/extend", "/answer")}
     foreign |= {"/agency/withdrawals", "/agency/withdrawals/confirm"}
     foreign |= {"/agency/consents", "/agency/grants", "/agency/grants/revoke", "/agency/events"}
+    foreign |= {
+        "/agency/receipts",
+        "/agency/receipts/held",
+        "/ledger/audits",
+        "/ledger/audits/x/draw",
+        "/ledger/audits/x/result",
+        "/agency/uses",
+    }
     # A card's reader app has no session of anybody's: its requests name a code that it was given.
     foreign |= {"/apply/chip/challenge", "/apply/chip/readings"}
     json = {"/sign-in/passkey/options", "/sign-in/passkey/verify", "/activate/passkey/options",

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from connectors.protocol import NotFound, Query, Record, Register
+from consent.use_receipts import Evidence
+from tests.support.registers import RECEIPTS, evidence
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
@@ -35,7 +37,7 @@ class RegisterContract:
         raise NotImplementedError
 
     def ask(self, register: Register, query: Query) -> Record | NotFound:
-        answer = register.look_up(query, "an-entry", datetime.now(UTC))
+        answer = register.look_up(query, evidence(), datetime.now(UTC))
         assert isinstance(answer, (Record, NotFound))
         assert answer.register == register.name
         return answer
@@ -78,4 +80,4 @@ class RegisterContract:
         self, register: Register, known: Known
     ) -> None:
         with pytest.raises(ValueError, match="use entry"):
-            register.look_up(known.query, "", NOW)
+            register.look_up(known.query, Evidence(evidence().of._replace(id=""), RECEIPTS), NOW)

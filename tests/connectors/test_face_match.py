@@ -18,8 +18,16 @@ from connectors.simulation.faces import capture, difference
 from connectors.simulation.portrait import portrait
 from connectors.simulation.server import Fault, Simulator
 from connectors.simulation.store import opened
+from consent.use_receipts import Evidence
 from tests.support.clock import Clock
-from tests.support.registers import authority, population, running, security_server
+from tests.support.registers import (
+    RECEIPTS,
+    authority,
+    evidence,
+    population,
+    running,
+    security_server,
+)
 
 PLACE = "VN-TEST/GOV/MPS/face-match"
 
@@ -35,7 +43,7 @@ class Faces:
     without_card: Query
 
     def compare(self, picture: bytes, query: Query | None = None) -> object:
-        return self.service.compare(query or self.query, picture, "an-entry", datetime.now(UTC))
+        return self.service.compare(query or self.query, picture, evidence(), datetime.now(UTC))
 
     def verdict(self, picture: bytes, query: Query | None = None) -> Verdict:
         said = self.compare(picture, query)
@@ -93,7 +101,7 @@ def test_a_face_before_the_camera_is_told_from_others_and_from_files(faces: Face
     )
 
 
-@pytest.mark.parametrize("fault", set(Fault) - {Fault.SLOW, Fault.DRIP})
+@pytest.mark.parametrize("fault", set(Fault) - {Fault.SLOW, Fault.DRIP, Fault.NO_RECEIPT})
 def test_what_is_no_answer_of_its_own_is_no_verdict(faces: Faces, fault: Fault) -> None:
     faces.server.set_fault("face_match", fault)
     said = faces.compare(capture(faces.query.identifier))
@@ -103,10 +111,12 @@ def test_what_is_no_answer_of_its_own_is_no_verdict(faces: Faces, fault: Fault) 
 
 def test_nothing_is_sent_without_an_entry_or_a_picture(faces: Faces) -> None:
     before = faces.server.asked["face_match"]
-    for picture, entry in (
-        (capture(faces.neighbour), ""), (b"GIF89a", "an-entry"), (b"", "an-entry"),
-        (b"\xff\xd8\xff" + bytes(GREATEST_PICTURE), "an-entry"),
+    good = evidence()
+    without = Evidence(good.of._replace(id=""), RECEIPTS)
+    for picture, rests_on in (
+        (capture(faces.neighbour), without), (b"GIF89a", good), (b"", good),
+        (b"\xff\xd8\xff" + bytes(GREATEST_PICTURE), good),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=r"entry|picture"):
-            faces.service.compare(faces.query, picture, entry, datetime.now(UTC))
+            faces.service.compare(faces.query, picture, rests_on, datetime.now(UTC))
     assert faces.server.asked["face_match"] == before

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accounts.attributes import Source
 from accounts.subject import IdentifierType
@@ -22,9 +23,18 @@ from connectors.registry import SERVICES, remote_registers
 from connectors.remote import RemoteRegister
 from connectors.simulation.server import Fault, Simulator
 from connectors.simulation.store import opened, publish
+from consent.use_receipts import Evidence, UseReceipts, spelled
 from tests.connectors.contract import Known, RegisterContract
 from tests.support.clock import Clock
-from tests.support.registers import CLIENT, authority, population, running, security_server
+from tests.support.registers import (
+    CLIENT,
+    RECEIPTS,
+    authority,
+    evidence,
+    population,
+    running,
+    security_server,
+)
 
 
 @dataclass
@@ -85,7 +95,7 @@ class _Remote(RegisterContract):
     @pytest.fixture
     def known(self, registers: Registers, register: Register) -> Known:
         query = self.query(registers)
-        answer = register.look_up(query, "an-entry", datetime.now(UTC))
+        answer = register.look_up(query, evidence(), datetime.now(UTC))
         assert isinstance(answer, Record), answer
         assert set(answer.values) == set(query.attributes)
         return Known(query, answer.values)
@@ -136,7 +146,7 @@ def test_a_passport_with_a_wrong_check_digit_is_no_answer(registers: Registers) 
     query = Query(
         IdentifierType.PASSPORT, row["passport"], row["name"], row["birthdate"], ("passport_mrz",)
     )
-    answer = registers.by_source[Source.IMMIGRATION].look_up(query, "e", registers.clock())
+    answer = registers.by_source[Source.IMMIGRATION].look_up(query, evidence(), registers.clock())
     with opened(registers.file) as db:
         right = (row["mrz"], row["passport"])
         db.execute("UPDATE foreigner SET mrz = ? WHERE passport = ?", right)
@@ -171,7 +181,7 @@ class TestOfficials(_Remote):
 
 
 def ask(registers: Registers, source: Source = Source.POPULATION) -> Any:
-    return registers.by_source[source].look_up(registers.person(), "entry-1", registers.clock())
+    return registers.by_source[source].look_up(registers.person(), evidence(), registers.clock())
 
 
 WRONG = [
@@ -200,13 +210,13 @@ def test_what_is_wrong_is_said_within_three_seconds(
 
 
 def test_every_fault_of_the_simulator_is_tried() -> None:
-    assert {fault for fault, _ in WRONG} == set(Fault)
+    assert {fault for fault, _ in WRONG} | {Fault.NO_RECEIPT} == set(Fault)
 
 
 def test_a_register_that_is_gone_is_said_to_be_unavailable(clock: Clock) -> None:
     remote = remote_registers(security_server("127.0.0.1:9"), clock)
     query = Query(IdentifierType.PERSONAL_NUMBER, "001", "A", "2000-01-01", ("name",))
-    answer = remote[Source.POPULATION].look_up(query, "entry", clock())
+    answer = remote[Source.POPULATION].look_up(query, evidence(), clock())
     assert answer == Unavailable("population", "not-reachable", clock())
 
 
@@ -216,7 +226,7 @@ def test_a_look_up_is_sent_twice_at_most(registers: Registers) -> None:
         before = registers.server.asked[Source.OFFICIALS]
         serving = registers.person("number IN (SELECT number FROM official)")
         query = replace(serving, attributes=("civil_servant",))
-        registers.by_source[Source.OFFICIALS].look_up(query, "entry", registers.clock())
+        registers.by_source[Source.OFFICIALS].look_up(query, evidence(), registers.clock())
         assert registers.server.asked[Source.OFFICIALS] - before == times
 
 
@@ -241,14 +251,16 @@ def test_one_register_that_fails_takes_no_other_with_it(registers: Registers) ->
         ask(registers)
     holder = registers.person("number IN (SELECT number FROM card)")
     query = replace(holder, attributes=("id_card",))
-    answer = registers.by_source[Source.IDENTITY_CARDS].look_up(query, "e", registers.clock())
+    answer = registers.by_source[Source.IDENTITY_CARDS].look_up(
+        query, evidence(), registers.clock()
+    )
     assert isinstance(answer, Record)
 
 
 def test_a_register_answers_by_its_own_kind_of_number_only(registers: Registers) -> None:
     query = replace(registers.person(), identifier_type=IdentifierType.PASSPORT)
     before = registers.server.asked[Source.POPULATION]
-    answer = registers.by_source[Source.POPULATION].look_up(query, "entry", registers.clock())
+    answer = registers.by_source[Source.POPULATION].look_up(query, evidence(), registers.clock())
     assert answer == NotFound("population")
     assert registers.server.asked[Source.POPULATION] == before
 
@@ -276,7 +288,9 @@ def test_the_simulator_speaks_the_protocol_to_strangers_too(registers: Registers
     body = {"full_name": query.name, "birth_date": query.birthdate,
             "personal_number": query.identifier, "fields": ["sex"]}  # fmt: skip
     path = "/r1/VN-TEST/GOV/MPS/population/look-up"
-    answer = raw(registers, path, {"X-Road-Client": CLIENT, "X-Road-Id": "m1"}, body)
+    receipt = evidence().receipt("population", json.dumps(body).encode())
+    told = {"X-Road-Client": CLIENT, "X-Road-Id": "m1", "Use-Receipt": receipt}
+    answer = raw(registers, path, told, body)
     assert answer.status_code == 200
     assert set(answer.json()["fields"]) == {"sex"}
     assert answer.headers["X-Road-Id"] == "m1"
@@ -285,6 +299,48 @@ def test_the_simulator_speaks_the_protocol_to_strangers_too(registers: Registers
     assert (refused.status_code, refused.headers["X-Road-Error"]) == (400, "Client.MissingHeader")
     unknown = raw(registers, "/r1/VN-TEST/GOV/MPS/nothing/look-up", {"X-Road-Client": CLIENT})
     assert unknown.headers["X-Road-Error"] == "Server.ServerProxy.UnknownService"
+
+
+def test_no_receipt_no_data(registers: Registers) -> None:
+    query = registers.person()
+    body = {"full_name": query.name, "birth_date": query.birthdate,
+            "personal_number": query.identifier, "fields": ["sex"]}  # fmt: skip
+    other = {**body, "fields": ["sex", "marital_status"]}
+    asked, asked_more = (json.dumps(one).encode() for one in (body, other))
+
+    def look_up(receipt: str, what: Any = body) -> int:
+        headers = {"X-Road-Client": CLIENT, "X-Road-Id": "m"}
+        headers |= {"Use-Receipt": receipt} if receipt else {}
+        path = "/r1/VN-TEST/GOV/MPS/population/look-up"
+        return int(raw(registers, path, headers, what).status_code)
+
+    good = evidence("e-1")
+    forger = UseReceipts(RECEIPTS.issuer, Ed25519PrivateKey.generate())
+    header, claims, _ = good.receipt("population", asked).split(".")
+    forged = Evidence(good.of, forger).receipt("population", asked)
+    assert look_up("") == 403
+    assert look_up("x.y.z") == 403
+    assert look_up(forged) == 403
+    assert look_up(".".join((header, claims, forged.rpartition(".")[2]))) == 403
+    assert look_up(good.receipt("officials", asked)) == 403
+    assert look_up(good.receipt("population", asked_more)) == 403
+    assert look_up(good.receipt("population", asked)) == 200
+    # The same question may be sent again; another one needs a receipt of its own.
+    assert look_up(good.receipt("population", asked)) == 200
+    assert look_up(good.receipt("population", asked_more), other) == 403
+    # What it answered is in its own list, once, also where it was made to answer.
+    registers.server.set_fault(Source.POPULATION, Fault.NO_RECEIPT)
+    assert look_up("") == 200
+    registers.server.set_fault(Source.POPULATION, None)
+    listed = registers.by_source[Source.POPULATION].answered(good.of.at.date(), 0, 1000)
+    assert isinstance(listed, tuple)
+    mine = [one for one in listed if one.entry == "e-1"]
+    assert [one.commitment for one in mine] == [spelled(good.of.commitment)]
+    assert listed[-1].entry == ""
+    after = registers.by_source[Source.POPULATION].answered(
+        good.of.at.date(), listed[-1].sequence, 1000
+    )
+    assert after == ()
 
 
 def test_faults_are_switched_while_it_runs(registers: Registers) -> None:

@@ -1,10 +1,10 @@
-"""The tamper drills of bench/drills.py, at their small size: who has to notice an attack does, and where
-no log can, nobody does (consent.md 4.1, measure 14).
+"""The tamper drills of bench/drills.py, at their small size: who has to notice an attack does, and what no
+log can show is noticed by reconciliation or an opening audit alone (measure 14).
 """
 
 import pytest
 
-from bench.drills import DRILLS, Base, run, run_clean
+from bench.drills import BEYOND_LOGS, DRILLS, Base, run, run_clean
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,15 @@ def test_nobody_is_alarmed_where_nothing_happens(base: Base) -> None:
     assert run_clean(base) == {}
 
 
-def test_every_case_that_no_log_can_catch_says_so() -> None:
-    silent = [one for one in DRILLS.values() if not one.must]
-    assert len(silent) == 4
-    assert all(one.note for one in silent)
+def test_what_no_log_can_catch_fails_through_reconciliation_or_opening_audit_only() -> None:
+    beyond = {name for name, one in DRILLS.items() if one.must and one.must <= BEYOND_LOGS}
+    assert beyond == {
+        "a_row_is_deleted_before_it_is_taken_and_the_chain_set_back",
+        "a_release_is_never_logged",
+        "a_register_is_made_to_answer_and_nothing_is_logged",
+        "an_entry_is_filed_under_an_invented_person",
+        "an_entry_is_filed_under_an_invented_number",
+    }
+    assert [one.name for one in DRILLS.values() if not one.must] == [
+        "the_sequencer_is_killed_mid_batch"
+    ]

@@ -264,7 +264,8 @@ def test_shards_keep_each_chain_in_one_log(
 ) -> None:
     many = Sequencer(
         installation.engine, installation.engine, installation.clock, ledger.log_name(installation),
-        ledger.signers(installation), lambda s: ledger.index_of(installation, s), shards=4,
+        ledger.signers(installation), lambda s: ledger.index_of(installation, s),
+        installation.use_receipts, shards=4,
     )  # fmt: skip
     record(*subjects * 3)
     many.run_once()

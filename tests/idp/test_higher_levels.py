@@ -99,7 +99,8 @@ def test_a_face_takes_a_passkeys_session_from_level_2_to_3(
     assert {"pop", "user", "mfa", "face"} == set(told["amr"])
     # The time is that of the passkey: a face alone signs nobody in.
     assert told["auth_time"] == int(world.installation.clock().timestamp()) - 60
-    ((query, picture, entry),) = service.asked
+    ((query, picture, evidence),) = service.asked
+    entry = evidence.entry
     assert (query.identifier, query.attributes, picture) == (
         LAN["personal_number"], ("portrait",), PICTURE,
     )  # fmt: skip

@@ -41,6 +41,9 @@ def test_the_logs_are_kept_told_and_checked(folder: Path, database_url: str) -> 
     status = sen("ledger", "status").output
     assert "root\t1 entries\t0 witnesses" in status
     assert "1 epochs; 0 chains" in status
+    assert "no day of the last seven was compared" in status
+    assert "0 releases that are not in the record" in sen("ledger", "reconcile").output
+    assert "0 unlogged" in sen("ledger", "status").output
     assert sen("ledger", "check").output.splitlines()[-1] == "every chain is intact"
     trusted = Policy.parse(sen("ledger", "policy").output)
     assert [key.name for key in trusted.logs] == ["id.sen.example/ledger"] * 2

@@ -21,7 +21,7 @@ from idp.cli import main
 from idp.services import Installation
 from idp.settings import read_settings
 from tests.support.clock import Clock
-from tests.support.registers import security_server
+from tests.support.registers import RECEIPTS, evidence, security_server
 from tests.support.server import ROOT, free_port
 
 START_SECONDS = 20.0
@@ -46,13 +46,19 @@ def refused(*arguments: str) -> str:
     return result.output
 
 
+def receipt_keys(file: Path) -> Path:
+    path = file.with_name("receipt-keys.json")
+    path.write_text(json.dumps({"keys": [RECEIPTS.jwk]}))
+    return path
+
+
 @contextmanager
 def served(file: Path, *options: str) -> Iterator[str]:
     """Run `sen registers serve`, and end it by its signal."""
     address = f"127.0.0.1:{free_port()}"
     with subprocess.Popen(
         [sys.executable, "-m", "idp.cli", "registers", "serve", str(file), "--bind", address,
-         *options],
+         "--receipt-keys", str(receipt_keys(file)), *options],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         try:
@@ -89,15 +95,15 @@ def test_a_process_answers_fails_on_demand_and_tells_what_happens(file: Path) ->
     with served(file, "--fault", "officials=down") as address:
         remote, query = asking(file, address)
         now = Clock()()
-        first = remote.look_up(query, "e", now)
+        first = remote.look_up(query, evidence(), now)
         assert isinstance(first, Record)
         assert set(first.values) == {"gender"}
         assert sen("fault", "population", "error", "--at", address).exit_code == 0
-        assert isinstance(remote.look_up(query, "e", now), Unavailable)
+        assert isinstance(remote.look_up(query, evidence(), now), Unavailable)
         assert sen("fault", "*", "none", "--at", address).exit_code == 0
         told = sen("happen", str(file), "death", query.identifier)
         assert told.exit_code == 0, told.output
-        second = remote.look_up(query, "e", now)
+        second = remote.look_up(query, evidence(), now)
         assert isinstance(second, Record)
         assert "death_date" in second.values
         events = remote.changes(0, 10)
@@ -112,7 +118,7 @@ def test_a_changed_number_is_the_only_one_known(file: Path) -> None:
             sen("happen", str(file), "number-changed", query.identifier, "001190999999").exit_code
             == 0
         )
-        assert remote.look_up(query, "e", Clock()()) == NotFound("population")
+        assert remote.look_up(query, evidence(), Clock()()) == NotFound("population")
 
 
 def test_people_are_told_in_the_shape_of_seed_files(file: Path) -> None:
@@ -125,15 +131,17 @@ def test_people_are_told_in_the_shape_of_seed_files(file: Path) -> None:
 
 def test_what_cannot_be_done_is_told_in_one_sentence(file: Path, tmp_path: Path) -> None:
     missing = str(tmp_path / "none.db")
-    assert "generate" in refused("serve", missing)
+    keys = ("--receipt-keys", str(receipt_keys(file)))
+    assert "generate" in refused("serve", missing, *keys)
+    assert "JWK set" in refused("serve", str(file), "--receipt-keys", str(file))
     assert "generate" in refused("people", missing)
     assert not Path(missing).exists()
     assert "cannot be written" in refused("generate", "--people", "5", str(tmp_path / "a" / "b"))
     (tmp_path / "text").write_text("no database, and long enough to be sure of it" * 10)
     assert "as a population" in refused("people", str(tmp_path / "text"))
-    assert "localhost only" in refused("serve", str(file), "--bind", "0.0.0.0:8110")
-    assert "HOST:PORT" in refused("serve", str(file), "--bind", "x")
-    assert "REGISTER=FAULT" in refused("serve", str(file), "--fault", "population=tired")
+    assert "localhost only" in refused("serve", str(file), *keys, "--bind", "0.0.0.0:8110")
+    assert "HOST:PORT" in refused("serve", str(file), *keys, "--bind", "x")
+    assert "REGISTER=FAULT" in refused("serve", str(file), *keys, "--fault", "population=tired")
     assert "nobody" in refused("happen", str(file), "death", "000000000000")
     assert "no simulated registers" in refused("fault", "*", "none", "--at", "127.0.0.1:9")
 

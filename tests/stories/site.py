@@ -87,6 +87,8 @@ class Site:
         given = {party.client_id: secrets.token_urlsafe(32) for party in parties}
         registered = [party.registration_at_provider(given[party.client_id]) for party in parties]
         self._sen("init")
+        told = self._try_sen("ledger", "receipt-keys").stdout
+        simulator.receipt_keys += json.loads(told)["keys"]
         self._seed({"relying_parties": registered, **self._invite()})
         self._run("provider", "idp.cli", "serve", "--bind", f"127.0.0.1:{self.port}")
         for party in parties:

@@ -8,11 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from connectors.outbound import Outbound
 from connectors.simulation.generate import generate
 from connectors.simulation.server import Simulator, serve
 from connectors.simulation.store import name_key, opened
 from connectors.xroad import SecurityServer
+from consent.data_use import Recorded
+from consent.use_receipts import Evidence, UseReceipts
 from idp.services import Installation
 from idp.settings import Settings
 from tests.support.clock import Clock
@@ -20,6 +24,15 @@ from tests.support.stores import settings_for
 
 CLIENT = "VN-TEST/GOV/SEN/identity-provider"
 PEOPLE = 400
+RECEIPTS = UseReceipts("https://id.example", Ed25519PrivateKey.generate())
+"""Whose receipts every simulator of the tests believes, besides those of the installation it serves."""
+
+
+def evidence(entry: str = "") -> Evidence:
+    """Return what a question of a test rests on; by default one of its own."""
+    at = datetime.now(UTC)
+    recorded = Recorded(entry or secrets.token_hex(16), "s", 1, at, "sen-id", bytes(32), bytes(32))
+    return Evidence(recorded, RECEIPTS)
 
 
 def population(path: Path, people: int = PEOPLE, seed: str = "tests") -> Path:
@@ -31,7 +44,7 @@ def population(path: Path, people: int = PEOPLE, seed: str = "tests") -> Path:
 @contextmanager
 def running(file: Path) -> Iterator[Simulator]:
     """Run the simulators for as long as the context lasts."""
-    simulator = serve(file, "127.0.0.1", 0)
+    simulator = serve(file, "127.0.0.1", 0, [RECEIPTS.jwk])
     thread = threading.Thread(target=simulator.serve_forever, args=(0.02,))
     thread.start()
     try:
@@ -54,6 +67,7 @@ def installed(
 ) -> Iterator[Installation]:
     """Open an installation that asks these registers."""
     made = Installation(behind(settings_for(database_url, folder), simulator), clock=clock)
+    simulator.receipt_keys.append(made.use_receipts.jwk)
     try:
         yield made
     finally:

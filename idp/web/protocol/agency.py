@@ -16,7 +16,7 @@ from idp.oidc.events import event_token, withdrawn_in
 from idp.oidc.grants import Grant, details_of
 from idp.oidc.relying_parties import RelyingParty
 from idp.web import context
-from idp.web.agency_calls import Form, answered, answered_json
+from idp.web.agency import Form, answered, answered_json
 
 blueprint = flask.Blueprint("agency", __name__)
 _API = Path(__file__).parent / "openapi.json"

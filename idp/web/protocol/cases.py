@@ -4,18 +4,16 @@ Form-encoded POSTs answered in JSON, authenticated as at the introspection endpo
 be got first. An agency sees the requests to itself and nothing else.
 """
 
-from collections.abc import Callable
-
 import flask
 
 from consent.cases import Case, Finding
 from consent.history import History
-from idp.asking import BadWordsError, CaseGoneError
+from idp.asking import CaseGoneError
 from idp.oidc.errors import ProtocolError
 from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.subject import pairwise_sub
 from idp.web import context
-from idp.web.agency_calls import Form, answered
+from idp.web.agency import Form, answered
 
 blueprint = flask.Blueprint("agency_cases", __name__)
 
@@ -23,7 +21,7 @@ blueprint = flask.Blueprint("agency_cases", __name__)
 @blueprint.post("/agency/cases")
 def waiting() -> flask.Response:
     """Tell what waits for the agency's answer, the most urgent first."""
-    return _answered(
+    return answered(
         lambda party, _form: {
             "cases": [
                 _told(found, party)
@@ -41,7 +39,7 @@ def acknowledge() -> flask.Response:
         context.services().asking.acknowledge(_reference(form), party.client_id)
         return {"case": form["case"], "state": "acknowledged"}
 
-    return _answered(confirm)
+    return answered(confirm)
 
 
 @blueprint.post("/agency/cases/extend")
@@ -59,7 +57,7 @@ def extend() -> flask.Response:
         assert found is not None  # noqa: S101 - extended just now
         return {"case": found.reference, "answer_by": found.answer_by.isoformat()}
 
-    return _answered(take)
+    return answered(take)
 
 
 @blueprint.post("/agency/cases/answer")
@@ -77,7 +75,7 @@ def answer() -> flask.Response:
         )
         return {"case": form["case"], "state": "answered"}
 
-    return _answered(give)
+    return answered(give)
 
 
 @blueprint.post("/agency/withdrawals")
@@ -99,7 +97,7 @@ def withdrawals() -> flask.Response:
             ]
         }
 
-    return _answered(tell)
+    return answered(tell)
 
 
 @blueprint.post("/agency/withdrawals/confirm")
@@ -114,21 +112,7 @@ def confirm_withdrawal() -> flask.Response:
             raise CaseGoneError
         return {"consent": form["consent"], "state": "stopped"}
 
-    return _answered(take)
-
-
-def _answered(act: Callable[[RelyingParty, Form], dict[str, object]]) -> flask.Response:
-    def attempt(party: RelyingParty, form: Form) -> dict[str, object]:
-        try:
-            return act(party, form)
-        except BadWordsError as error:
-            said = "the words are missing or too long"
-            raise ProtocolError("invalid_request", said) from error
-        except CaseGoneError as error:
-            said = "no such case, or it is past this step"
-            raise ProtocolError("invalid_case", said, status=409) from error
-
-    return answered(attempt)
+    return answered(take)
 
 
 def _reference(form: Form) -> str:

@@ -1,5 +1,6 @@
 """The agency's API: consents, grants and events, and the description that says how to call it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -222,6 +223,7 @@ class TestDescription:
             "case": asked(world, arrival),
             "reason": "the archive is in another town",
             "text": "your application of last week",
+            "day": (world.installation.clock() - timedelta(days=1)).date().isoformat(),
         }
         withdraw(world, arrival)
         headers = {"Authorization": basic("portal", world.party("portal").secret)}
