@@ -5,13 +5,17 @@ and what the service of the register said. A ticket is good for one comparison.
 """
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Column, Connection, ForeignKey, String, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from accounts.account import account
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
+
+LONGEST_ANSWER = timedelta(seconds=5)
+"""No answer takes so long; one that never came holds up the next for no longer."""
 
 
 class Verdict(StrEnum):
@@ -55,9 +59,19 @@ class FaceChecks:
 
     def begin(self, account_id: str, session_id: str, ticket: str, use_id: str) -> str | None:
         """Note that a picture is about to be compared and return the check's id; None when the ticket
-        was used before, whoever used it.
+        was used before, whoever used it, or another picture of this account is being compared: many at
+        once would not be counted in time.
         """
         now = self._clock()
+        # Whoever comes second waits here for the first.
+        self._db.execute(select(account.c.id).where(account.c.id == account_id).with_for_update())
+        under_way = select(face_check.c.id).where(
+            face_check.c.account_id == account_id,
+            face_check.c.verdict.is_(None),
+            face_check.c.asked_at > now - LONGEST_ANSWER,
+        )
+        if self._db.execute(under_way).first() is not None:
+            return None
         check_id = new_id(now, self._chance)
         try:
             with self._db.begin_nested():

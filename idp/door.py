@@ -22,18 +22,22 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from accounts.statements import NeedsTransactionError, commit
 from idp import reading
 from idp.database import for_single_statements
+from idp.login.errors import LoginError
 from idp.login.flow import Respond
 from idp.oidc import endpoints, wire
 from idp.oidc.errors import ProtocolError
 from idp.oidc.readings import ReadingDueError
 from idp.services import Installation, Services
 from idp.web import headers, operations
+from idp.web.context import binding_of
+from idp.web.sign_in import qr
 
 Environ = dict[str, Any]
 WSGI = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _GREATEST_BODY = 64 * 1024
 _COOKIE_VALUE = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PAGE_WAITS = re.compile(r"/sign-in/qr/[0-9a-f]{32}/status", re.ASCII)
 _TRACE_ID = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -48,6 +52,7 @@ class Door:
         self._held = _Held(installation.engine, WeakSet())
         prefix = "__Host-" if settings.is_secure else ""
         self._cookie = re.compile(rf"(?:^|;\s*){prefix}sen_session=([^;]*)")
+        self._browser = re.compile(rf"(?:^|;\s*){prefix}sen_browser=([^;]*)")
         always = {
             **headers.fixed(is_secure=settings.is_secure),
             "Content-Security-Policy": headers.policy(),
@@ -71,6 +76,8 @@ class Door:
         """Answer, or let Flask answer."""
         method = environ["REQUEST_METHOD"]
         found = self._endpoints.get((method, environ["PATH_INFO"]))
+        if found is None and method == "GET" and _PAGE_WAITS.fullmatch(environ["PATH_INFO"]):
+            found = ("qr.status", self._page_that_waits)
         if found is None:
             return self._behind(environ, start_response)
         began = time.perf_counter()
@@ -168,6 +175,28 @@ class Door:
             return services.authorization.respond(parsed, session, step.consent, None)
         except (ProtocolError, DBAPIError, PoolTimeoutError) as error:
             if not isinstance(error, ProtocolError):
+                self._held.drop()
+            return None
+
+    def _page_that_waits(
+        self, request: wire.Request, environ: Environ, correlation: str
+    ) -> wire.Response | None:
+        """Tell a page with a QR code where it stands, or to wait: thousands of them ask each second,
+        and most are told to wait.
+        """
+        cookie = self._browser.search(environ.get("HTTP_COOKIE", ""))
+        if cookie is None or not _COOKIE_VALUE.fullmatch(cookie.group(1)):
+            return None
+        id_, binding = request.path.split("/")[3], binding_of(cookie.group(1))
+        waiting = qr.told_to_wait(self._installation, id_, binding)
+        if waiting is not None:
+            return waiting
+        environ[qr.PACED] = True
+        try:
+            services = self._services(self._held.single(), environ, correlation)
+            return qr.standing(services.qr_sign_ins, id_, binding)
+        except (LoginError, DBAPIError, PoolTimeoutError) as error:
+            if not isinstance(error, LoginError):
                 self._held.drop()
             return None
 

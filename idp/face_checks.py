@@ -46,7 +46,8 @@ def compare(
     installation and the correlation: call this with no transaction of one's own open.
 
     Raises:
-        SignInExpiredError: the ticket is another session's or interaction's, too old, or used.
+        SignInExpiredError: the ticket is another session's or interaction's, too old, or used; or
+            another picture is being compared.
         TooManyFailuresError: too many pictures of this account, or address, did not agree.
     """
     installation = services.installation
@@ -113,7 +114,7 @@ def _begin(
         query, entry = asking
         check_id = own.face_checks.begin(session.account_id, session.id, given, entry.id)
         if check_id is None:
-            # Somebody was faster with the same ticket: this entry is taken back with the transaction.
+            # Somebody was faster: this entry is taken back with the transaction.
             raise SignInExpiredError
     return check_id, entry, query
 

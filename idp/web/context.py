@@ -94,10 +94,15 @@ def browser_secret() -> str:
     return value
 
 
+def binding_of(secret: str) -> bytes:
+    """Return what stands for a browser's secret in the database."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
 def visitor() -> Visitor:
     """Return the browser this request comes from."""
     return Visitor(
-        binding=hashlib.sha256(browser_secret().encode()).digest(),
+        binding=binding_of(browser_secret()),
         browser=_browser_name(flask.request.headers.get("User-Agent", "")),
         address=flask.request.remote_addr or "",
         known=_known(),

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import QueuePool
 
 from idp.door import Door
+from tests.support.app_phone import begin
 from tests.support.browser import InProcess
 from tests.support.relying_party import basic
 from tests.support.world import World
@@ -142,3 +143,26 @@ def test_both_read_the_cookie_alike(world: World, cookie: str) -> None:
     through, past = both(world, "GET", path, headers={"Cookie": cookie.format(value)})
     answers = ["code=" in answer.headers["Location"] for answer in (through, past)]
     assert answers[0] == answers[1]
+
+
+def test_a_page_with_a_code_hears_the_same_from_both(world: World) -> None:
+    screen, stranger = begin(world), world.browser()
+    stranger.open("/sign-in")
+    for browser, status in ((screen.browser, 200), (stranger, 401)):
+        name, value = next((one.name, one.value) for one in browser.client.cookies.jar
+                           if one.name.endswith("browser"))  # fmt: skip
+        request = {"headers": {"Cookie": f"{name}={value}"}}
+        door = world.app.wsgi_app
+        assert isinstance(door, Door)
+        answers = []
+        for way in (world.app, door._behind):
+            world.tick()
+            transport = InProcess(way, "127.0.0.1")  # type: ignore[arg-type]
+            answers.append(_sent(transport, world, "GET", f"{screen.path}/status", **request))
+            # Within the same second it is told to wait, whichever way it comes.
+            again = _sent(transport, world, "GET", f"{screen.path}/status", **request)
+            assert (again.status_code, again.headers["Retry-After"]) == (429, "1")
+        assert [one.status_code for one in answers] == [status, status]
+        assert answers[0].headers["Content-Type"] == answers[1].headers["Content-Type"]
+        for one in answers:
+            assert (one.headers["Cache-Control"], one.headers["Vary"]) == ("no-store", "Cookie")

@@ -19,6 +19,7 @@ from tests.idp.test_recovery import CODES, sign_in_by_card
 from tests.support.browser import Browser, Page, as_json
 from tests.support.cards import LAN, Reader, chip_of, code_on
 from tests.support.office import Office
+from tests.support.stores import KINDS
 from tests.support.world import World
 
 THREE, FOUR = "urn:vn:eid:aal:3", "urn:vn:eid:aal:4"
@@ -146,6 +147,7 @@ def test_what_does_not_agree_raises_nobody_and_is_limited(
     assert "/sign-in/face" in browser.visit(attempt.url).path
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_ticket_is_for_one_picture_in_one_session(world: World, service: OneFaceService) -> None:
     browser, other = world.sign_in(how="passkey"), world.sign_in(how="passkey")
     _, page = begin(world, browser, claims=essential(THREE))
@@ -178,6 +180,30 @@ def test_a_service_that_is_away_leaves_everything_as_it_was(
     page = browser.submit(page.form("/sign-in/step/decline"), "step-decline")
     told = claims(world, attempt, browser.follow(agreed(browser, page)))
     assert told["acr"] == "urn:vn:eid:aal:2"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pictures_sent_at_once_are_compared_one_after_the_other(
+    world: World, service: OneFaceService
+) -> None:
+    browser = world.sign_in(how="passkey")
+    pages = [begin(world, browser, claims=essential(THREE))[1] for _ in range(3)]
+    inner: list[int] = []
+    compare = service.compare
+
+    def slow(query: Query, picture: bytes, entry: str, now: datetime) -> Any:
+        if not inner:
+            inner.append(0)
+            # While the service thinks, the next picture comes.
+            inner.append(show_face(browser, pages[1]).status)
+        return compare(query, picture, entry, now)
+
+    service.compare = slow  # type: ignore[method-assign]
+    service.answer = Verdict.NO_MATCH
+    assert show_face(browser, pages[0]).status == 403
+    assert inner == [0, 401]
+    assert show_face(browser, pages[2]).status == 403
+    assert len(service.asked) == 2
 
 
 @pytest.mark.parametrize("why", ["no-portrait", "unknown", "foreigner", "level-01", "off"])
@@ -226,6 +252,7 @@ def test_password_and_code_come_before_the_face(world: World, service: OneFaceSe
     assert begin(world, weak, acr_values=THREE)[1].path == "/sign-in"
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_level_4_needs_password_face_and_chip_and_nothing_less(
     world: World, service: OneFaceService, issuer: CardIssuer, reader: Reader
 ) -> None:

@@ -12,6 +12,7 @@ from tests.support.app_phone import AppPhone
 from tests.support.browser import Browser
 from tests.support.cards import LAN, Reader, chip_of, code_on
 from tests.support.office import Office
+from tests.support.stores import KINDS
 from tests.support.world import World
 
 
@@ -41,6 +42,7 @@ def enter(browser: Browser, code: str) -> int:
     return page.status
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_offices_code_sets_one_phone_up(world: World) -> None:
     code = office_code(world)
     assert told(world).count("sign-in-changed") == 1
@@ -99,6 +101,7 @@ def test_codes_cannot_be_guessed(world: World) -> None:
     assert enter(phone, "\0") == 429
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_password_and_card_set_a_phone_up_and_neither_alone(
     world: World, issuer: CardIssuer, reader: Reader
 ) -> None:

@@ -20,6 +20,7 @@ from idp.database import for_reading
 from idp.login.errors import LoginError, SignInRefusedError, TooManyFailuresError
 from idp.login.flow import SignIn
 from idp.login.qr import QrSignIns, QrState, Wanted
+from idp.oidc import wire
 from idp.services import Installation
 from idp.web import context, errors, forms, journey
 from idp.web.drawing import qr_code
@@ -29,6 +30,9 @@ STREAMS: Final = 1
 _STREAM_SECONDS = 20
 _LONGEST_WAIT = 30
 _streams = threading.BoundedSemaphore(STREAMS)
+PACED = "sen.paced"
+"""In the environment of a request that was counted before Flask."""
+_KEPT_NOWHERE = {"Cache-Control": "no-store", "Vary": "Cookie"}
 _OPEN = (QrState.CREATED, QrState.SHOWN)
 
 
@@ -116,14 +120,29 @@ def show(id_: str) -> str:
 def status(id_: str) -> flask.Response:
     """Return where it stands, with the present frame while it waits."""
     installation, binding = context.installation(), context.visitor().binding
-    seconds = _pace.wait((binding, id_), installation.clock())
-    if seconds:
-        return flask.Response(status=429, headers={"Retry-After": str(seconds)})
+    # The door has counted what it let through.
+    waiting = None if PACED in flask.request.environ else told_to_wait(installation, id_, binding)
     try:
-        document = _status(context.services().qr_sign_ins, id_, binding)
+        answer = waiting or standing(context.services().qr_sign_ins, id_, binding)
     except LoginError as error:
         return errors.problem(error.code)
-    return flask.Response(orjson.dumps(document), content_type="application/json")
+    return context.respond(answer)
+
+
+def told_to_wait(installation: Installation, id_: str, binding: bytes) -> wire.Response | None:
+    """Return the answer for a page that asks too soon, or while too many ask; None lets it ask."""
+    seconds = _pace.wait((binding, id_), installation.clock())
+    return wire.Response(429, {**_KEPT_NOWHERE, "Retry-After": str(seconds)}) if seconds else None
+
+
+def standing(known: QrSignIns, id_: str, binding: bytes) -> wire.Response:
+    """Return where the sign-in of this browser stands, as JSON.
+
+    Raises:
+        QrGoneError: it began none with this id.
+    """
+    body = orjson.dumps(_status(known, id_, binding))
+    return wire.Response(200, {**_KEPT_NOWHERE, "Content-Type": "application/json"}, body)
 
 
 @blueprint.get("/sign-in/qr/<id_>/events")
