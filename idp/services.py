@@ -71,6 +71,7 @@ from idp.oidc.logout import LogoutReader
 from idp.oidc.machines import Machines
 from idp.oidc.provider import Provider
 from idp.oidc.readings import Readings
+from idp.oidc.refusals import Refusals
 from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
@@ -550,6 +551,7 @@ class Services:
             mandates=self.mandates,
             accounts=self.accounts,
             use_log=self.use_log,
+            refusals=Refusals(self.use_log, self.limits),
             correlation=self.correlation,
         )
 

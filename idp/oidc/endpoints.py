@@ -14,6 +14,7 @@ from idp.oidc.errors import ProtocolError
 from idp.oidc.grants import Grant
 from idp.oidc.metadata import metadata
 from idp.oidc.provider import Provider
+from idp.oidc.refusals import Reason
 from idp.oidc.relying_parties import TOKEN_GRANT_TYPES, RelyingParty
 from idp.oidc.server import SenServer, TokenRequest
 from idp.oidc.subject import pairwise_sub
@@ -120,7 +121,12 @@ def userinfo(provider: Provider, request: wire.Request) -> wire.Response:
         access = provider.tokens.read_access(text)
         if access is None or provider.clock() >= access.expires_at:
             raise ProtocolError("invalid_token", "the access token is not valid", status=401)
-        grant = provider.grants.find_live(access.grant_id)
+        grant = provider.grants.find(access.grant_id)
+        if grant is not None and not provider.grants.is_live(grant):
+            asked = _within_scope(grant, access.scope)
+            why = provider.grants.why_dead(grant)
+            provider.disclosure.refuse(grant, Channel.USERINFO, asked, why)
+            raise ProtocolError("invalid_token", "the access token is not valid", status=401)
         relying_party = (
             provider.relying_parties.find(grant.client_id, provider.db) if grant else None
         )
@@ -176,8 +182,15 @@ def _standing(
         told = provider.machines.told(machine, relying_party)
         return {"active": False} if told is None else _machine_told(provider, machine, told)
     token = _token(provider, form)
-    grant = provider.grants.find_live(token.grant_id) if token else None
-    if token is None or grant is None or grant.client_id != relying_party.client_id:
+    grant = provider.grants.find(token.grant_id) if token else None
+    if token is None or grant is None:
+        return {"active": False}
+    is_theirs = grant.client_id == relying_party.client_id
+    if not is_theirs or not provider.grants.is_live(grant):
+        why = provider.grants.why_dead(grant) if is_theirs else Reason.NOT_THEIRS
+        provider.disclosure.refuse(
+            grant, Channel.INTROSPECTION, ("sub",), why, client_id=relying_party.client_id
+        )
         return {"active": False}
     if isinstance(token, AccessToken):
         if provider.clock() >= token.expires_at:

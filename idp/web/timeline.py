@@ -84,6 +84,20 @@ _OTHER_LABELS = {
 }
 # What `represents` tells of the organisation itself (eid.md 5.3).
 _REPRESENTED = ("organization_name", "tax_code")
+_REASONS = {
+    "withdrawn": N_("You had withdrawn your consent."),
+    "paused": N_("Your consent was paused."),
+    "expired": N_("The permission had run out."),
+    "mandate-ended": N_("The mandate to act for another had ended."),
+    "locked": N_("The account was locked."),
+    "ended": N_("The sign-in had ended."),
+    "not-theirs": N_("It showed the key to data of another service. Nothing was given out."),
+    "used-twice": N_(
+        "A key that is good once was used again. All keys of that sign-in were ended."
+    ),
+    "level": N_("Your account or sign-in level does not suffice for this."),
+    "declined": N_("You were asked, and said no."),
+}
 # Told by the entry itself: that somebody was recognised, not what was read of her.
 _UNTOLD = frozenset({"sub", WITHHELD}) | IMPLIED
 
@@ -185,7 +199,7 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
     """Return one entry in plain words."""
     use, language = entry.use, flask.g.language
     basis = LEGAL_BASES.get(use.legal_basis)
-    refused = use.outcome is Outcome.REFUSED
+    refused, why = use.outcome is Outcome.REFUSED, use.detail.get("reason")
     is_organisation = use.subject_role is SubjectRole.ORGANISATION
     is_represented = is_organisation or use.subject_role is SubjectRole.REPRESENTED
     actions = {
@@ -222,6 +236,7 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
         "represented_by": other_party if is_represented else None,
         "officer": officer(use.other_party or "") if is_staff else None,
         "refused": refused,
+        "why_refused": translate(_REASONS[why]) if why else "",
         "sign_in_only": not attributes,
         "reported": _reported(entry) if use.channel is Channel.RP_REPORTED else None,
     }
