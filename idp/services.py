@@ -38,6 +38,7 @@ from connectors.xroad import SecurityServer
 from consent.cases import Cases
 from consent.data_use import Recorded, UseLog
 from consent.decisions import Consents
+from consent.sealing import Sealing
 from consent.use_receipts import Evidence, UseReceipts
 from consent.use_reports import UseReports
 from consent.withdrawals import Withdrawals
@@ -482,6 +483,12 @@ class Services:
         return ConsentEvents(self.outbox, i.relying_parties, i.vault, i.settings.issuer)
 
     @lazily
+    def sealing(self) -> Sealing:
+        """Sealed uses."""
+        i = self.installation
+        return Sealing(self.db, i.clock, i.chance, i.vault, self.use_log)
+
+    @lazily
     def use_reports(self) -> UseReports:
         """What agencies say they did later with data."""
         i = self.installation
@@ -552,6 +559,8 @@ class Services:
             accounts=self.accounts,
             use_log=self.use_log,
             refusals=Refusals(self.use_log, self.limits),
+            sealing=self.sealing,
+            oversight_key=i.settings.oversight_key,
             correlation=self.correlation,
         )
 
@@ -572,6 +581,7 @@ class Services:
             codes=i.codes,
             tokens=i.tokens,
             disclosure=self.disclosure,
+            sealing_clients=i.settings.sealing_clients,
             machines=Machines(
                 self.db, i.clock, self.mandates, i.relying_parties, i.registers, self.disclosure
             ),

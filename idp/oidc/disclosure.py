@@ -29,6 +29,7 @@ from connectors.protocol import Query
 from consent.data_use import PROVIDER, Channel, Recorded, SubjectRole, Use, UseLog
 from consent.decisions import Asked
 from consent.purposes import Purpose, purpose
+from consent.sealing import Seal, Sealing
 from idp.oidc.grants import Grant
 from idp.oidc.readings import IDENTIFIED_BY, ReadingDueError, Readings, claims_of
 from idp.oidc.refusals import Reason, Refusals
@@ -58,6 +59,8 @@ class Disclosure:
     accounts: Accounts
     use_log: UseLog
     refusals: Refusals
+    sealing: Sealing
+    oversight_key: bytes | None
     correlation: str
 
     def release(
@@ -66,8 +69,10 @@ class Disclosure:
         relying_party: RelyingParty,
         wanted: tuple[str, ...],
         channel: Channel,
+        seal: Seal | None = None,
     ) -> dict[str, Any]:
-        """Return ``sub`` and those wanted claims that may be seen, and log the release.
+        """Return ``sub`` and those wanted claims that may be seen, and log the release; with a seal,
+        of a person who acts for herself only, it is told to her on a later day.
 
         The entry's attribute list is taken from the very payload that is returned.
 
@@ -96,8 +101,14 @@ class Disclosure:
             self._log_principal(grant, channel, tuple(about), SubjectRole.ORGANISATION)
         if channel is Channel.USERINFO and (withheld := withheld_claims(grant, about_her)):
             payload[WITHHELD] = withheld
-            self.refuse(grant, channel, tuple(withheld), Reason.LEVEL)
-        self._log(grant, channel, tuple(payload))
+            if seal is None:
+                self.refuse(grant, channel, tuple(withheld), Reason.LEVEL)
+        if seal is None:
+            self._log(grant, channel, tuple(payload))
+        else:
+            assert mandate is None and self.oversight_key is not None  # noqa: S101, PT018 - judged before
+            use = self._use(grant, channel, tuple(payload))
+            self.sealing.record(use, seal, self.oversight_key, self.subjects)
         return payload
 
     def log_introspection(self, grant: Grant, attributes: tuple[str, ...]) -> None:
