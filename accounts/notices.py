@@ -47,6 +47,7 @@ class NoticeKind(StrEnum):
     UNLOCKED = "unlocked"
     QR_APPROVED = "qr-approved"
     CASE_MOVED = "case-moved"
+    UNSEALED = "unsealed"
     RECOVERY_BEGUN = "recovery-begun"
     RECOVERY_CANCELLED = "recovery-cancelled"
     RECOVERED = "recovered"

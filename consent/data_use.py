@@ -74,6 +74,8 @@ class Channel(StrEnum):
     """An auditor drew the entry by lot and was shown whose it is."""
     RP_REPORTED = "rp_reported"
     """What an agency says it did later with what it got."""
+    SEALED = "sealed"
+    """Told to nobody but the oversight body until its day (``consent.sealing``)."""
     CASE = "case"
     """What a person asked of an agency was passed on to it."""
 

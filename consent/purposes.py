@@ -116,6 +116,18 @@ _PURPOSES = (
         _YEAR,
     ),
     Purpose(
+        "sealed-read",
+        1,
+        {"vi": "Điều tra, xét xử", "en": "Investigation or court case"},
+        {
+            "vi": "Cơ quan có thẩm quyền đọc dữ liệu trong một vụ việc. Việc này được ghi ngay và báo cho "
+            "người có liên quan vào ngày đã định.",
+            "en": "An authority read data in a case. It was recorded at once and is told to the person on a "
+            "day fixed then.",
+        },
+        _YEAR,
+    ),
+    Purpose(
         "opening-audit",
         1,
         {"vi": "Kiểm toán nhật ký sử dụng dữ liệu", "en": "Auditing the record of uses"},

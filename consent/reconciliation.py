@@ -29,7 +29,7 @@ from accounts.schema import Clock, UTCDateTime, metadata
 from consent.data_use import Channel, Outcome, data_use
 from consent.use_receipts import spelled
 
-RELEASES = (Channel.ID_TOKEN, Channel.USERINFO, Channel.INTROSPECTION)
+RELEASES = (Channel.ID_TOKEN, Channel.USERINFO, Channel.INTROSPECTION, Channel.SEALED)
 """The channels for which relying parties hold receipts from the answers themselves."""
 REPORTED_WITHIN = timedelta(days=35)
 """So long after a day a relying party may still say what it holds of it."""

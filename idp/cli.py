@@ -38,7 +38,7 @@ from idp.audit import configure_logging
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
 from idp.keys import ALGORITHMS
-from idp.ledger_commands import ledger, verify
+from idp.ledger_commands import ledger, oversight, verify
 from idp.oidc.relying_parties import SECRET_METHODS, RegistrationError
 from idp.register_commands import registers
 from idp.seed import SeedError, read_seed
@@ -78,6 +78,7 @@ main.add_command(verify)
 main.add_command(witness)
 main.add_command(auditor)
 main.add_command(audit)
+main.add_command(oversight)
 
 
 @main.command()

@@ -79,6 +79,10 @@ _WORDS = {
         "Có thông tin mới về đề nghị của bạn liên quan đến việc sử dụng dữ liệu.",
         "There is news of what you asked about a use of your data.",
     ),
+    NoticeKind.UNSEALED: (
+        "Một lần sử dụng dữ liệu của bạn từng được niêm phong nay đã có trong lịch sử của bạn.",
+        "A use of your data that had been kept sealed is now in your record.",
+    ),
     NoticeKind.QR_APPROVED: (
         "Điện thoại của bạn vừa cho phép một trình duyệt đăng nhập vào tài khoản Sen ID của bạn.",
         "Your phone has just let a browser sign in to your Sen ID account.",

@@ -289,6 +289,8 @@ class _Held(threading.local):
 def _request(environ: Environ) -> wire.Request | None:
     """Return the request, or None for shapes that Flask's parsing is to judge."""
     method = environ["REQUEST_METHOD"]
+    if "HTTP_SEAL_USE" in environ:
+        return None
     body = b""
     if method == "POST":
         length = environ.get("CONTENT_LENGTH") or ""

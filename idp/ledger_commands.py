@@ -1,5 +1,6 @@
 """``sen ledger``, ``sen verify``, and the programs of those who watch: ``sen witness``, ``sen auditor``."""
 
+import base64
 import json
 import os
 import secrets
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy.exc import OperationalError
 
 from consent.ledger import verify as verifier
@@ -19,6 +21,7 @@ from consent.log_state import LogState
 from consent.opening_audits import AuditRefusedError
 from consent.rebuild import Findings, rebuild
 from consent.reconciliation import Reconciliations
+from consent.sealing import open_for_oversight
 from consent.sequencer import waiting
 from idp import ledger as keeping
 from idp import opening, reconciling
@@ -127,6 +130,16 @@ def ledger_open(audit: str, warrant: str, out: Path) -> None:
         click.echo(f"{len(opened['openings'])} entries opened")
 
 
+@ledger.command("sealed")
+def ledger_sealed() -> None:
+    """Print the sealed entries as they are spelled, one a line, for the oversight body to open."""
+    with _installation() as installation, for_reading(installation.engine).begin() as db:
+        services = installation.services(db)
+        chain = services.sealing.chain()
+        for _, spelling in services.use_log.spelled(chain, 10**9) if chain else ():
+            click.echo(spelling.decode())
+
+
 @ledger.command("receipt-keys")
 def ledger_receipt_keys() -> None:
     """Print the public key of use receipts as a JWK set, for registers and relying parties."""
@@ -191,3 +204,41 @@ def _report(found: Findings, what: str) -> None:
 def verify(arguments: tuple[str, ...]) -> None:
     """Verify a proof of the uses of one's data: sen verify BUNDLE [--policy FILE] [--language en]."""
     raise SystemExit(verifier.main(list(arguments)))
+
+
+@click.group()
+def oversight() -> None:
+    """Be the oversight body: whose sealed uses are opened by nobody else before their day."""
+
+
+@oversight.command("key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def oversight_key(file: Path) -> None:
+    """Make a private key in FILE unless there is one, and print the public one, for SEN_OVERSIGHT_KEY."""
+    if not file.exists():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as made:
+            made.write(X25519PrivateKey.generate().private_bytes_raw())
+    public = _private(file).public_key().public_bytes_raw()
+    click.echo(base64.b64encode(public).decode())
+
+
+@oversight.command("open")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("entries", type=click.File("r", encoding="utf-8"))
+def oversight_open(file: Path, entries: Any) -> None:
+    """Open ENTRIES, as `sen ledger sealed` prints them, with the key in FILE; one use a line."""
+    for line in entries:
+        entry = json.loads(line)
+        try:
+            opened = open_for_oversight(_private(file), entry)
+        except ValueError as error:
+            raise _Failure(f"entry {entry['position']}: {error}") from error
+        click.echo(json.dumps({"sealed_as": entry["id"], **opened}, ensure_ascii=False))
+
+
+def _private(file: Path) -> X25519PrivateKey:
+    try:
+        return X25519PrivateKey.from_private_bytes(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _Failure(f"{file} holds no key of 'sen oversight key'") from error

@@ -56,6 +56,10 @@ ACTIVATION_ACCOUNT = Limit("activation/account", 10, timedelta(hours=1))
 ACTIVATION_ADDRESS = Limit("activation/address", 50, timedelta(hours=1))
 DESK_SEARCH = Limit("desk/search", 20, timedelta(hours=1))
 CASES = Limit("cases/person", 20, timedelta(days=1))
+REFUSAL = Limit("refusal/same", 1, timedelta(days=1))
+"""Entries of one grant's refusals for one reason."""
+REFUSALS = Limit("refusal/party", 20, timedelta(days=1))
+"""Entries of refusals in one person's chain by one relying party."""
 DOWNLOAD = Limit("download/account", 10, timedelta(hours=1))
 APPLICATION_ADDRESS = Limit("application/address", 30, timedelta(hours=1))
 REFERENCE_ADDRESS = Limit("application/reference", 20, timedelta(hours=1))

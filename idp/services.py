@@ -41,6 +41,7 @@ from connectors.xroad import SecurityServer
 from consent.cases import Cases
 from consent.data_use import Recorded, UseLog
 from consent.decisions import Consents
+from consent.sealing import Sealing
 from consent.use_receipts import Evidence, UseReceipts
 from consent.use_reports import UseReports
 from consent.withdrawals import Withdrawals
@@ -74,6 +75,7 @@ from idp.oidc.logout import LogoutReader
 from idp.oidc.machines import Machines
 from idp.oidc.provider import Provider
 from idp.oidc.readings import Readings
+from idp.oidc.refusals import Refusals
 from idp.oidc.relying_parties import Registrations, RelyingParties
 from idp.oidc.request import RequestReader
 from idp.oidc.tokens import Tokens
@@ -527,6 +529,12 @@ class Services:
         return ConsentEvents(self.outbox, i.relying_parties, i.vault, i.settings.issuer)
 
     @lazily
+    def sealing(self) -> Sealing:
+        """Sealed uses."""
+        i = self.installation
+        return Sealing(self.db, i.clock, i.chance, i.vault, self.use_log)
+
+    @lazily
     def use_reports(self) -> UseReports:
         """What agencies say they did later with data."""
         i = self.installation
@@ -596,6 +604,9 @@ class Services:
             mandates=self.mandates,
             accounts=self.accounts,
             use_log=self.use_log,
+            refusals=Refusals(self.use_log, self.limits),
+            sealing=self.sealing,
+            oversight_key=i.settings.oversight_key,
             correlation=self.correlation,
         )
 
@@ -616,6 +627,7 @@ class Services:
             codes=i.codes,
             tokens=i.tokens,
             disclosure=self.disclosure,
+            sealing_clients=i.settings.sealing_clients,
             machines=Machines(
                 self.db, i.clock, self.mandates, i.relying_parties, i.registers, self.disclosure
             ),

@@ -131,6 +131,10 @@ class Settings:
     """Who cosigns the published logs, and how many it takes; without one nobody does."""
     report_within: timedelta = timedelta(hours=24)
     """So soon agencies report what they did later with data; what comes after counts as late."""
+    oversight_key: bytes | None = None
+    """The oversight body's public key (X25519); without it nothing can be sealed."""
+    sealing_clients: frozenset[str] = frozenset()
+    """Who may seal a read, by client id."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retention: Retention = field(default_factory=Retention)
 
@@ -175,8 +179,11 @@ _KNOWN = {
     "KEEP_REFUSED_DAYS": "keep_refused_days",
     "LEDGER_POLICY": "ledger_policy",
     "REPORT_HOURS": "report_hours",
+    "OVERSIGHT_KEY": "oversight_key",
+    "SEALING_CLIENTS": "sealing_clients",
     "CONFIG": "config",
 }
+_X25519_BYTES = 32
 DEFAULT_ISSUER = "http://localhost:8000"
 
 
@@ -216,6 +223,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         texts_token=_credential("TEXTS_TOKEN_FILE", values.get("texts_token_file")),
         ledger_policy=_ledger_policy(values.get("ledger_policy")),
         report_within=timedelta(hours=_count(values, "report_hours", 24, most=9999, least=1)),
+        oversight_key=_oversight_key(values),
+        sealing_clients=frozenset(values.get("sealing_clients", "").split(",")) - {""},
         retention=Retention(
             _count(values, "keep_uses_years", 5, most=100, least=5),
             timedelta(days=_count(values, "keep_refused_days", 730, most=9999, least=30)),
@@ -476,6 +485,21 @@ def _texts_url(values: Mapping[str, str]) -> str | None:
             "SEN_TEXTS_URL must be an https address without a user (http on localhost only)"
         )
     return text
+
+
+def _oversight_key(values: Mapping[str, str]) -> bytes | None:
+    text = values.get("oversight_key")
+    if text is None:
+        if values.get("sealing_clients"):
+            raise SettingsError("SEN_SEALING_CLIENTS needs SEN_OVERSIGHT_KEY: sealed for whom?")
+        return None
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != _X25519_BYTES:
+        raise SettingsError("SEN_OVERSIGHT_KEY must be what 'sen oversight key' prints")
+    return key
 
 
 def _credential(name: str, path: str | None) -> str:

@@ -18,6 +18,7 @@ from idp import (
     reconciling,
     register_checks,
     retention,
+    unsealing,
 )
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
@@ -74,6 +75,7 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
         ("purge", INTERVAL, purge),
         ("ledger", ledger.INTERVAL, ledger.Keeper()),
         ("reconciliation", reconciling.INTERVAL, reconciling.reconcile_due),
+        ("unsealing", unsealing.INTERVAL, unsealing.unseal_due),
         ("outbox", dispatch.INTERVAL, dispatch.dispatch),
     ]
     if installation.messengers:

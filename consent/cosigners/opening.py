@@ -28,7 +28,7 @@ from consent.ledger.policy import Policy
 from consent.ledger.tree import leaf_hash, root_of
 from consent.ledger.verify import INDEX_STATEMENT
 
-RELEASES = frozenset({"id_token", "userinfo", "introspection"})
+RELEASES = frozenset({"id_token", "userinfo", "introspection", "sealed"})
 """The channels for which relying parties hold receipts."""
 Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 """Posts a document to a path below the log's address, and returns the answer; raises OSError."""
@@ -147,6 +147,9 @@ class Audit:
             return "other-person"
         if self._index(opened["certificate"], opened["subject"]) != index:
             return "other-person"
+        if entry["channel"] == "sealed":
+            # Whose it is, only the oversight body can say.
+            return "sealed"
         if exists(opened["person"]) is False:
             return "nobody"
         released = entry["outcome"] == "released" and entry["channel"] in RELEASES

@@ -3,7 +3,7 @@ use entry is written in the same transaction (consent.md 5.3, invariants 1 and 2
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,9 +27,12 @@ from accounts.subject import IdentifierType, Subjects
 from accounts.vault import Vault
 from connectors.protocol import Query
 from consent.data_use import PROVIDER, Channel, Recorded, SubjectRole, Use, UseLog
-from consent.purposes import PURPOSES, Purpose
+from consent.decisions import Asked
+from consent.purposes import PURPOSES, Purpose, purpose
+from consent.sealing import Seal, Sealing
 from idp.oidc.grants import Grant
 from idp.oidc.readings import IDENTIFIED_BY, ReadingDueError, Readings, claims_of
+from idp.oidc.refusals import Reason, Refusals
 from idp.oidc.relying_parties import RelyingParty
 from idp.oidc.subject import pairwise_sub
 
@@ -55,6 +58,9 @@ class Disclosure:
     mandates: Mandates
     accounts: Accounts
     use_log: UseLog
+    refusals: Refusals
+    sealing: Sealing
+    oversight_key: bytes | None
     correlation: str
 
     def release(
@@ -63,8 +69,10 @@ class Disclosure:
         relying_party: RelyingParty,
         wanted: tuple[str, ...],
         channel: Channel,
+        seal: Seal | None = None,
     ) -> dict[str, Any]:
-        """Return ``sub`` and those wanted claims that may be seen, and log the release.
+        """Return ``sub`` and those wanted claims that may be seen, and log the release; with a seal,
+        of a person who acts for herself only, it is told to her on a later day.
 
         The entry's attribute list is taken from the very payload that is returned.
 
@@ -93,12 +101,53 @@ class Disclosure:
             self._log_principal(grant, channel, tuple(about), SubjectRole.ORGANISATION)
         if channel is Channel.USERINFO and (withheld := withheld_claims(grant, about_her)):
             payload[WITHHELD] = withheld
-        self._log(grant, channel, tuple(payload))
+            if seal is None:
+                self.refuse(grant, channel, tuple(withheld), Reason.LEVEL)
+        if seal is None:
+            self._log(grant, channel, tuple(payload))
+        else:
+            assert mandate is None and self.oversight_key is not None  # noqa: S101, PT018 - judged before
+            use = self._use(grant, channel, tuple(payload))
+            self.sealing.record(use, seal, self.oversight_key, self.subjects)
         return payload
 
     def log_introspection(self, grant: Grant, attributes: tuple[str, ...]) -> None:
         """Log that a relying party was told its token's standing."""
         self._log(grant, Channel.INTROSPECTION, attributes)
+
+    def refuse(
+        self,
+        grant: Grant,
+        channel: Channel,
+        attributes: tuple[str, ...],
+        reason: Reason,
+        *,
+        client_id: str | None = None,
+    ) -> None:
+        """Write down that attributes were asked for under the grant, by default by the relying party
+        that it is of, and not given.
+        """
+        use = self._use(grant, channel, attributes or ("sub",))
+        self.refusals.note(replace(use, client_id=client_id or grant.client_id), reason)
+
+    def refuse_without_grant(self, asked: Asked, reason: Reason) -> None:
+        """Write down that what was asked for was not given, where there is no grant: she said no, or
+        what the code stood on had ended before it was redeemed.
+        """
+        self.refusals.note(
+            Use(
+                subject_id=asked.subject_id,
+                client_id=asked.client_id,
+                channel=Channel.USERINFO,
+                attributes=(*asked.required, *asked.optional) or ("sub",),
+                purpose=asked.purpose,
+                purpose_version=purpose(asked.purpose).version,
+                legal_basis="consent",
+                correlation=self.correlation,
+                other_party=asked.acting_for,
+            ),
+            reason,
+        )
 
     def represented_by_machine(
         self, mandate: Mandate, told: RelyingParty, why: Purpose
@@ -343,20 +392,21 @@ class Disclosure:
         return account if account is not None and account.closed_at is None else None
 
     def _log(self, grant: Grant, channel: Channel, attributes: tuple[str, ...]) -> None:
-        self.use_log.record(
-            Use(
-                subject_id=grant.subject_id,
-                client_id=grant.client_id,
-                channel=channel,
-                attributes=attributes,
-                purpose=grant.purpose,
-                purpose_version=grant.purpose_version,
-                legal_basis=grant.legal_basis,
-                correlation=self.correlation,
-                consent_id=grant.consent_id,
-                grant_id=grant.id,
-                other_party=grant.acting_for,
-            )
+        self.use_log.record(self._use(grant, channel, attributes))
+
+    def _use(self, grant: Grant, channel: Channel, attributes: tuple[str, ...]) -> Use:
+        return Use(
+            subject_id=grant.subject_id,
+            client_id=grant.client_id,
+            channel=channel,
+            attributes=attributes,
+            purpose=grant.purpose,
+            purpose_version=grant.purpose_version,
+            legal_basis=grant.legal_basis,
+            correlation=self.correlation,
+            consent_id=grant.consent_id,
+            grant_id=grant.id,
+            other_party=grant.acting_for,
         )
 
     def _log_principal(

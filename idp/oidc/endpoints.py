@@ -1,11 +1,14 @@
 """The protocol's endpoints for relying parties: each takes a wire request and gives a wire answer."""
 
 import json
+import re
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
 from accounts.attributes import SCOPES
 from consent.data_use import Channel
+from consent.sealing import Seal, SealClass, is_day
 from consent.use_receipts import spelled
 from idp.keys import KeyRing
 from idp.oidc import wire
@@ -15,11 +18,15 @@ from idp.oidc.errors import ProtocolError
 from idp.oidc.grants import Grant, details_of
 from idp.oidc.metadata import metadata
 from idp.oidc.provider import Provider
+from idp.oidc.refusals import Reason
 from idp.oidc.relying_parties import TOKEN_GRANT_TYPES, RelyingParty
 from idp.oidc.server import SenServer, TokenRequest
 from idp.oidc.subject import pairwise_sub
 from idp.oidc.tokens import AccessToken, MachineToken, RefreshToken
 
+_SEAL = re.compile(
+    r"class=([a-z]{1,16}), case=([A-Za-z0-9._:/-]{3,64}), until=([0-9-]{10})", re.ASCII
+)
 _HINTS = frozenset({"access_token", "refresh_token"})
 
 
@@ -125,7 +132,12 @@ def userinfo(provider: Provider, request: wire.Request) -> wire.Response:
         access = provider.tokens.read_access(text)
         if access is None or provider.clock() >= access.expires_at:
             raise ProtocolError("invalid_token", "the access token is not valid", status=401)
-        grant = provider.grants.find_live(access.grant_id)
+        grant = provider.grants.find(access.grant_id)
+        if grant is not None and not provider.grants.is_live(grant):
+            asked = _within_scope(grant, access.scope)
+            why = provider.grants.why_dead(grant)
+            provider.disclosure.refuse(grant, Channel.USERINFO, asked, why)
+            raise ProtocolError("invalid_token", "the access token is not valid", status=401)
         relying_party = (
             provider.relying_parties.find(grant.client_id, provider.db) if grant else None
         )
@@ -133,13 +145,39 @@ def userinfo(provider: Provider, request: wire.Request) -> wire.Response:
             raise ProtocolError("invalid_token", "the access token is not valid", status=401)
         if "openid" not in (access.scope or grant.scope).split():
             raise ProtocolError("insufficient_scope", "openid is needed", status=403)
+        seal = _seal(provider, request, grant)
     except wire.MalformedError as error:
         return _bearer_refused("invalid_request", str(error), 400)
     except ProtocolError as error:
         return _bearer_refused(error.error, error.description, error.status)
     wanted = _within_scope(grant, access.scope)
-    claims = provider.disclosure.release(grant, relying_party, wanted, Channel.USERINFO)
+    claims = provider.disclosure.release(grant, relying_party, wanted, Channel.USERINFO, seal)
     return _with_entries(provider, wire.json_response(200, claims))
+
+
+def _seal(provider: Provider, request: wire.Request, grant: Grant) -> Seal | None:
+    """Return how the read is to be sealed, where the relying party says so and may.
+
+    Raises:
+        ProtocolError: it may not, or does not say for which case and until when.
+    """
+    text = request.headers.get("seal-use")
+    if text is None:
+        return None
+    may = grant.client_id in provider.sealing_clients and grant.offline and not grant.mandate_id
+    if not may or provider.disclosure.oversight_key is None:
+        raise ProtocolError("access_denied", "this read cannot be sealed", status=403)
+    found = _SEAL.fullmatch(text)
+    try:
+        if found is None:
+            raise ValueError
+        seal = Seal(SealClass(found[1]), found[2], date.fromisoformat(found[3]))
+        if not is_day(seal.until, provider.clock()):
+            raise ValueError
+    except ValueError:
+        wanted = "Seal-Use: class=investigation or court, case=reference, until=YYYY-MM-DD, 2 years at most"
+        raise ProtocolError("invalid_request", wanted) from None
+    return seal
 
 
 def _with_entries(provider: Provider, answer: wire.Response) -> wire.Response:
@@ -181,8 +219,15 @@ def _standing(
         told = provider.machines.told(machine, relying_party)
         return {"active": False} if told is None else _machine_told(provider, machine, told)
     token = _token(provider, form)
-    grant = provider.grants.find_live(token.grant_id) if token else None
-    if token is None or grant is None or grant.client_id != relying_party.client_id:
+    grant = provider.grants.find(token.grant_id) if token else None
+    if token is None or grant is None:
+        return {"active": False}
+    is_theirs = grant.client_id == relying_party.client_id
+    if not is_theirs or not provider.grants.is_live(grant):
+        why = provider.grants.why_dead(grant) if is_theirs else Reason.NOT_THEIRS
+        provider.disclosure.refuse(
+            grant, Channel.INTROSPECTION, ("sub",), why, client_id=relying_party.client_id
+        )
         return {"active": False}
     if isinstance(token, AccessToken):
         if provider.clock() >= token.expires_at:

@@ -49,6 +49,7 @@ from consent.decisions import ConsentState, consent
 from idp.oidc import data_use_requests
 from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.codes import AuthorizationCode
+from idp.oidc.refusals import Reason
 from idp.settings import Lifetimes
 
 oauth_grant = Table(
@@ -236,6 +237,12 @@ _IF_SPENT = Condition(
 )
 
 
+_WHY_ENDED = {
+    ConsentState.WITHDRAWN.value: Reason.WITHDRAWN,
+    ConsentState.PAUSED.value: Reason.PAUSED,
+}
+
+
 class Grants:
     """All grants.
 
@@ -326,6 +333,26 @@ class Grants:
             and self._clock() < grant.expires_at
             and self._may_act(grant.mandate_id, grant.subject_id, grant.purpose)
         )
+
+    def why_dead(self, grant: Grant) -> Reason:
+        """Return why a grant that is not live is not."""
+        if not self._may_act(grant.mandate_id, grant.subject_id, grant.purpose):
+            return Reason.MANDATE_ENDED
+        ended = Reason.EXPIRED if grant.revoked_at is None else Reason.ENDED
+        return self._why_ended(grant.consent_id, grant.account_id) or ended
+
+    def why_void(self, code: AuthorizationCode) -> Reason:
+        """Return why a code that was never redeemed can't be any more."""
+        return self._why_ended(code.consent_id, code.account_id) or Reason.ENDED
+
+    def _why_ended(self, consent_id: str, account_id: str) -> Reason | None:
+        state = self._db.execute(select(consent.c.state).where(consent.c.id == consent_id)).scalar()
+        locked = self._db.execute(
+            select(account_lock.c.account_id).where(account_lock.c.account_id == account_id)
+        )
+        if state not in _WHY_ENDED and locked.first() is not None:
+            return Reason.LOCKED
+        return _WHY_ENDED.get(state or "")
 
     def may_refresh(self, grant: Grant) -> bool:
         """True while a refresh token of the grant may still be used."""

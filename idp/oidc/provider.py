@@ -33,5 +33,6 @@ class Provider:
     codes: Codes
     tokens: Tokens
     disclosure: Disclosure
+    sealing_clients: frozenset[str]
     machines: Machines
     client_authentication: ClientAuthentication

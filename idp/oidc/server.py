@@ -19,6 +19,7 @@ from authlib.oidc.core.grants import OpenIDToken
 from authlib.oidc.core.grants.util import create_half_hash
 
 from consent.data_use import Channel
+from consent.decisions import Asked
 from idp import audit
 from idp.oidc import wire
 from idp.oidc.codes import AuthorizationCode
@@ -26,6 +27,7 @@ from idp.oidc.errors import ProtocolError
 from idp.oidc.grants import CodeSpentError, CodeVoidError, Grant, details_of
 from idp.oidc.machines import expiry
 from idp.oidc.provider import Provider
+from idp.oidc.refusals import Reason
 from idp.oidc.relying_parties import AUTHENTICATION_METHODS, RelyingParty
 from idp.oidc.subject import session_sid
 
@@ -157,8 +159,15 @@ class _CodeGrant(AuthorizationCodeGrant):
         try:
             grant = provider.grants.redeem(authorization_code)
         except (CodeSpentError, CodeVoidError) as error:
-            if isinstance(error, CodeSpentError):
+            was_spent = isinstance(error, CodeSpentError)
+            if was_spent:
                 audit.security_event("code.reused", party=authorization_code.client_id)
+            known = provider.grants.find(authorization_code.grant_id)
+            if known is not None:
+                why = Reason.USED_TWICE if was_spent else provider.grants.why_dead(known)
+                _refuse(provider, known, why)
+            else:
+                _refuse_code(provider, authorization_code, self.request.client)
             raise InvalidGrantError("the code was used before or is void") from error
         return _Redeemed(grant, nonce=authorization_code.nonce)
 
@@ -187,10 +196,14 @@ class _RefreshGrant(RefreshTokenGrant):
         provider: Provider = self.server.provider
         grant = credential.grant
         if not provider.grants.may_refresh(grant):
+            is_live = provider.grants.is_live(grant)
+            why = Reason.EXPIRED if is_live else provider.grants.why_dead(grant)
+            _refuse(provider, grant, why)
             raise InvalidGrantError("the refresh token is no longer valid")
         if not provider.grants.rotate(grant.id, credential.counter):
             provider.grants.revoke(grant.id)
             audit.security_event("refresh.reused", party=grant.client_id)
+            _refuse(provider, grant, Reason.USED_TWICE)
             raise InvalidGrantError("the refresh token was used before")
         narrowed = " ".join(dict.fromkeys((self.request.payload.scope or "").split()))
         advanced = grant._replace(refresh_counter=credential.counter + 1)
@@ -231,6 +244,19 @@ class _MachineGrant(ClientCredentialsGrant):
             "expires_in": int((ends - now).total_seconds()),
         }
         return 200, answer, self.TOKEN_RESPONSE_HEADER
+
+
+def _refuse_code(provider: Provider, code: AuthorizationCode, party: RelyingParty) -> None:
+    names = dict.fromkeys((*code.id_token_claims, *code.userinfo_claims))
+    asked = Asked(
+        code.subject_id, code.client_id, party.purpose, tuple(names), acting_for=code.acting_for
+    )
+    provider.disclosure.refuse_without_grant(asked, provider.grants.why_void(code))
+
+
+def _refuse(provider: Provider, grant: Grant, why: Reason) -> None:
+    """Write down that tokens were asked for, and with them what an ID token would have told."""
+    provider.disclosure.refuse(grant, Channel.ID_TOKEN, grant.id_token_claims, why)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ _TITLES = {
     NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed: %(what)s"),
     NoticeKind.QR_APPROVED: N_("Your phone approved a sign-in to %(what)s"),
     NoticeKind.CASE_MOVED: N_("News of your request %(what)s"),
+    NoticeKind.UNSEALED: N_("A use of your data that had been kept sealed is now in your record"),
     NoticeKind.SIGN_IN: N_("Somebody signed in with a browser that you had not used before"),
     NoticeKind.LOCKED: N_("Your account was locked at your own wish"),
     NoticeKind.UNLOCKED: N_("Your account was unlocked with a passkey"),

@@ -25,6 +25,7 @@ _ACTIONS = {
     Channel.ISSUING: N_("Recorded your data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at your data"),
     Channel.OPERATOR_VIEW: N_("An operator looked at your account"),
+    Channel.SEALED: N_("Read data under seal"),
     Channel.AUDIT_OPENING: N_("An auditor drew an entry of yours by lot and checked it"),
     Channel.EXPORT: N_("Gave you a copy of your data"),
     Channel.CASE: N_("Received what you ask of it"),
@@ -40,6 +41,7 @@ _ACTIONS_ON_ORGANISATION = {
     Channel.ISSUING: N_("Recorded the organisation's data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at the organisation's data"),
     Channel.OPERATOR_VIEW: N_("An operator looked at the organisation's account"),
+    Channel.SEALED: N_("Read data under seal"),
     Channel.AUDIT_OPENING: N_("An auditor drew an entry of the organisation by lot and checked it"),
     Channel.EXPORT: N_("Gave out a copy of the organisation's data"),
     Channel.CASE: N_("Received what the organisation asks of it"),
@@ -55,6 +57,7 @@ _ACTIONS_ON_ANOTHER = {
     Channel.ISSUING: N_("Recorded this person's data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at this person's data"),
     Channel.OPERATOR_VIEW: N_("An operator looked at this person's account"),
+    Channel.SEALED: N_("Read data under seal"),
     Channel.AUDIT_OPENING: N_("An auditor drew an entry of this person by lot and checked it"),
     Channel.EXPORT: N_("Gave out a copy of this person's data"),
     Channel.CASE: N_("Received what is asked of it for this person"),
@@ -84,6 +87,21 @@ _OTHER_LABELS = {
 }
 # What `represents` tells of the organisation itself (eid.md 5.3).
 _REPRESENTED = ("organization_name", "tax_code")
+_SEALED = {"investigation": N_("an investigation"), "court": N_("a court case")}
+_REASONS = {
+    "withdrawn": N_("You had withdrawn your consent."),
+    "paused": N_("Your consent was paused."),
+    "expired": N_("The permission had run out."),
+    "mandate-ended": N_("The mandate to act for another had ended."),
+    "locked": N_("The account was locked."),
+    "ended": N_("The sign-in had ended."),
+    "not-theirs": N_("It showed the key to data of another service. Nothing was given out."),
+    "used-twice": N_(
+        "A key that is good once was used again. All keys of that sign-in were ended."
+    ),
+    "level": N_("Your account or sign-in level does not suffice for this."),
+    "declined": N_("You were asked, and said no."),
+}
 # Told by the entry itself: that somebody was recognised, not what was read of her.
 _UNTOLD = frozenset({"sub", WITHHELD}) | IMPLIED
 
@@ -185,7 +203,8 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
     """Return one entry in plain words."""
     use, language = entry.use, flask.g.language
     basis = LEGAL_BASES.get(use.legal_basis)
-    refused = use.outcome is Outcome.REFUSED
+    refused, why = use.outcome is Outcome.REFUSED, use.detail.get("reason")
+    seal = use.detail.get("sealed_as")
     is_organisation = use.subject_role is SubjectRole.ORGANISATION
     is_represented = is_organisation or use.subject_role is SubjectRole.REPRESENTED
     actions = {
@@ -222,6 +241,11 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
         "represented_by": other_party if is_represented else None,
         "officer": officer(use.other_party or "") if is_staff else None,
         "refused": refused,
+        "unsealed": translate(_SEALED[seal]) if seal else "",
+        "sealed_at": datetime.fromisoformat(use.detail["sealed_at"])
+        if "sealed_at" in use.detail
+        else None,
+        "why_refused": translate(_REASONS[why]) if why else "",
         "sign_in_only": not attributes,
         "reported": _reported(entry) if use.channel is Channel.RP_REPORTED else None,
     }

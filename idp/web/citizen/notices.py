@@ -14,6 +14,9 @@ _ADVICE = {
     ),
     NoticeKind.CONTACT_CHANGE_REFUSED: N_("Your contact data stays as it was."),
     NoticeKind.CASE_MOVED: N_("Read it under Requests."),
+    NoticeKind.UNSEALED: N_(
+        "Read it under Uses: who read what, when, and since when it was recorded."
+    ),
     NoticeKind.LOCKED: N_("Every sign-in ended then, and no service could read your data."),
     NoticeKind.RECOVERY_CANCELLED: N_("Your ways to sign in stay as they were."),
 }

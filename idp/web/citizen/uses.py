@@ -91,6 +91,26 @@ def use(position: int) -> str:
     )
 
 
+@blueprint.get("/me/uses/<int(max=999999999):position>/sealed")
+def sealed(position: int) -> flask.Response:
+    """Give out the entry that a use was sealed as, with its salt: its commitment is in the published
+    log, and what it is bound to follows from the opening in the person's own entry.
+    """
+    session = person.required()
+    record = records.chosen(records.readable(session))
+    entry = record.history.entry(position)
+    services = context.services()
+    chain = services.sealing.chain()
+    if entry is None or chain is None or "sealed_position" not in entry.use.detail:
+        flask.abort(404)
+    place = int(entry.use.detail["sealed_position"])
+    ((salt, spelling),) = services.use_log.spelled(chain, place, after=place - 1)
+    told = {"entry": spelling.decode(), "salt": salt.hex(), "opening": entry.use.detail["opening"]}
+    response = flask.jsonify(told)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 @blueprint.get("/me/months")
 def months() -> str:
     """Show the last twelve months as charts, each with its table."""

@@ -37,6 +37,33 @@ def published(path: str) -> flask.Response:
     return flask.abort(404)
 
 
+@blueprint.get("/ledger/sealed")
+def sealed() -> flask.Response:
+    """Tell how many uses are sealed, by which authority and until when; whose they are is not told."""
+    with for_reading(context.installation().engine).begin() as db:
+        found = context.installation().services(db).sealing.all()
+    response = flask.jsonify(
+        {
+            "sealed": sum(not one.is_unsealed for one in found),
+            "unsealed": sum(one.is_unsealed for one in found),
+            "uses": [
+                {
+                    "position": one.position,
+                    "day": one.day.isoformat(),
+                    "authority": one.client_id,
+                    "class": one.seal_class,
+                    "until": one.until.isoformat(),
+                    "commitment": one.commitment,
+                    "unsealed": one.is_unsealed,
+                }
+                for one in found
+            ],
+        }
+    )
+    response.headers["Cache-Control"] = _MOMENT
+    return response
+
+
 def _checkpoint(name: str) -> flask.Response:
     with for_reading(context.installation().engine).begin() as db:
         log = LogState(db).find_log(name)

@@ -23,6 +23,7 @@ from consent.purposes import LEGAL_BASES, purpose
 from idp.login.flow import AskConsent
 from idp.oidc.disclosure import is_told_of_represented, is_told_of_who_acts, visible_claims
 from idp.oidc.readings import SOURCES_OF
+from idp.oidc.refusals import Reason
 from idp.web import context, journey, person, timeline
 from idp.web.language import N_, translate
 
@@ -68,6 +69,8 @@ def decide() -> flask.Response:
     if not isinstance(under_way.next_step(), AskConsent):
         return journey.see_other(journey.go_on(interaction_id))
     if form.get("decision") == "deny":
+        asked = _asked(under_way)
+        context.services().disclosure.refuse_without_grant(asked, Reason.DECLINED)
         raise under_way.refused("access_denied", "the person did not agree")
     text = _notice(under_way)
     if form.get("decision") != "allow" or form.get("notice_hash") != notice_hash(text).hex():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from consent.data_use import PROVIDER, Channel, UseEntry
+from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
 from tests.support.world import World
 
 OUTSIDE = {"iss", "aud", "iat", "exp", "auth_time", "acr", "amr", "sid", "at_hash", "nonce"}
@@ -109,9 +109,11 @@ def test_what_is_refused_leaves_no_entry_of_a_release(world: World) -> None:
     tokens = arrival.tokens()
     before = len(entries(world))
     arrival.party.userinfo("sen_at_x")
-    world.party("clinic").introspect(tokens.access)
     arrival.party.try_redeem(arrival.attempt, "x")
     assert len(entries(world)) == before
+    # Where it is known whose it is, it is told as what it was.
+    world.party("clinic").introspect(tokens.access)
+    assert [one.use.outcome for one in entries(world)[:-before]] == [Outcome.REFUSED]
 
 
 @pytest.mark.parametrize("channel", ["userinfo", "introspection", "id_token", "refresh"])
