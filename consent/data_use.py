@@ -65,10 +65,16 @@ class Channel(StrEnum):
     CONNECTOR_PUSH = "connector_push"
     ISSUING = "issuing"
     STAFF_VIEW = "staff_view"
+    REGULATOR_VIEW = "regulator_view"
+    """An inspector of the data-protection authority looked at a case of hers."""
     EXPORT = "export"
     OPERATOR_VIEW = "operator_view"
     CASE = "case"
     """What a person asked of an agency was passed on to it."""
+
+
+BY_OFFICERS = frozenset({Channel.STAFF_VIEW, Channel.REGULATOR_VIEW})
+"""The channels whose ``other_party`` is an officer."""
 
 
 class Outcome(StrEnum):
@@ -148,7 +154,7 @@ class Use:
 
     ``attributes`` are the names in the actual payload, ``other_party`` the one acted for (in the
     chain of who acted) or the person who acted (in the other's), or the mandate under which a key
-    acted; of a staff view, the officer.
+    acted; of a look by an officer or inspector (``BY_OFFICERS``), who she is in office.
     """
 
     subject_id: str

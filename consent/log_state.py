@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import UTCDateTime, metadata
-from consent.ledger.head_map import Item, Place, item
+from consent.ledger.head_map import Item, Place, bucket_of, item
 from consent.ledger.tiles import Read
 
 STREAM = -2
@@ -222,6 +222,12 @@ class LogState:
         return {
             head.subject_id: head for head in self._heads(ledger_head.c.subject_id, subject_ids)
         }
+
+    def heads_at(self, indexes: Iterable[bytes]) -> dict[bytes, Head]:
+        """Return the heads at indexes of the head map, by index."""
+        places = tuple_(ledger_head.c.bucket, ledger_head.c.idx)
+        wanted = [(bucket_of(index), index) for index in indexes]
+        return {head.index: head for head in self._heads(places, wanted)}
 
     def heads_in(self, buckets: Iterable[int]) -> list[Head]:
         """Return the heads in the buckets, in the order of their indexes."""

@@ -94,6 +94,16 @@ _PURPOSES = (
         _YEAR,
     ),
     Purpose(
+        "supervision",
+        1,
+        {"vi": "Giám sát việc bảo vệ dữ liệu cá nhân", "en": "Supervising data protection"},
+        {
+            "vi": "Cơ quan bảo vệ dữ liệu cá nhân kiểm tra việc giải quyết đề nghị của bạn.",
+            "en": "The data-protection authority checks how what you asked is dealt with.",
+        },
+        _YEAR,
+    ),
+    Purpose(
         "own-question",
         1,
         {"vi": "Chuyển đề nghị của bạn", "en": "Passing on what you ask"},

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, String, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from accounts.schema import Clock, UTCDateTime, metadata
 from consent.deadlines import WITHDRAWAL
@@ -101,6 +112,15 @@ class Withdrawals:
             .limit(_MOST)
         )
         return [_withdrawal(row) for row in rows]
+
+    def late_by_agency(self) -> dict[str, int]:
+        """Return how many withdrawals each agency has not confirmed though the legal day is over."""
+        rows = self._db.execute(
+            select(withdrawal.c.client_id, func.count().label("late"))
+            .where(withdrawal.c.confirmed_at.is_(None), withdrawal.c.stop_by <= self._clock())
+            .group_by(withdrawal.c.client_id)
+        )
+        return {row.client_id: row.late for row in rows}
 
     def of(self, consent_ids: Iterable[str]) -> dict[str, Withdrawal]:
         """Return the withdrawals of these consents, by consent."""

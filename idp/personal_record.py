@@ -19,7 +19,15 @@ from accounts.phones import phone
 from accounts.secrets import password
 from accounts.sessions import browser_session
 from accounts.subject import subject
-from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseEntry, subject_chain
+from consent.data_use import (
+    BY_OFFICERS,
+    PROVIDER,
+    Channel,
+    SubjectRole,
+    Use,
+    UseEntry,
+    subject_chain,
+)
 from consent.decisions import consent, notice
 from consent.withdrawals import withdrawal
 from idp.login.qr import qr_sign_in
@@ -278,7 +286,7 @@ class PersonalRecord:
 
     def _use(self, entry: UseEntry) -> dict[str, Any]:
         use = entry.use
-        is_staff = use.channel is Channel.STAFF_VIEW
+        is_staff = use.channel in BY_OFFICERS
         other = use.other_party
         return {
             "id": entry.id,

@@ -1,5 +1,6 @@
 """Upkeep in the background: what expired is removed, the registers' news is followed, registers that
-owe an answer are asked again, notices and the outbox are delivered, and the published logs are kept.
+owe an answer are asked again, notices and the outbox are delivered, the published logs are kept and
+followed, and inspectors' exports are made.
 """
 
 import threading
@@ -12,9 +13,11 @@ from idp import (
     data_rotation,
     delivery,
     dispatch,
+    following,
     ledger,
     register_checks,
     retention,
+    supervision,
 )
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
@@ -47,6 +50,7 @@ def purge(installation: Installation) -> dict[str, int]:
             "recoveries": services.recoveries.purge(now - _RECOVERIES_KEPT),
             "messages": services.outbox.purge(now - dispatch.KEPT),
             "signing keys": services.signing_keys.purge(now),
+            "exports": supervision.purge(db, now),
         }
     gone |= retention.purge(installation)
     return {**gone, "data keys": data_rotation.destroy_outlived(installation)}
@@ -62,6 +66,8 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
         ("purge", INTERVAL, purge),
         ("ledger", ledger.INTERVAL, ledger.Keeper()),
         ("outbox", dispatch.INTERVAL, dispatch.dispatch),
+        ("following", following.INTERVAL, following.follow),
+        ("exports", INTERVAL, supervision.export_due),
     ]
     if installation.messengers:
         kinds.append(("notices", delivery.INTERVAL, delivery.deliver))

@@ -31,8 +31,20 @@ from idp.web.desk import queue as desk_queue
 from idp.web.desk import recovery as desk_recovery
 from idp.web.phone import approval, enrolment
 from idp.web.phone import home as phone_home
-from idp.web.protocol import attributes, authorize, discovery, ledger, logout, tokens, verifying
+from idp.web.protocol import (
+    attributes,
+    authorize,
+    discovery,
+    ledger,
+    logout,
+    tokens,
+    transparency,
+    verifying,
+)
 from idp.web.protocol import cases as agency_cases
+from idp.web.regulator import cases as regulator_cases
+from idp.web.regulator import exports as regulator_exports
+from idp.web.regulator import overview
 from idp.web.sign_in import (
     acting_for,
     activation,
@@ -61,6 +73,7 @@ def register(app: flask.Flask) -> None:
         # For everybody who checks the logs.
         ledger.blueprint,
         verifying.blueprint,
+        transparency.blueprint,
         # For a person who signs in.
         front.blueprint,
         password.blueprint,
@@ -106,6 +119,10 @@ def register(app: flask.Flask) -> None:
         desk_incidents.blueprint,
         desk_cases.blueprint,
         desk_recovery.blueprint,
+        # For inspectors of the data-protection authority.
+        overview.blueprint,
+        regulator_cases.blueprint,
+        regulator_exports.blueprint,
         # For operators.
         operations.blueprint,
     ):

@@ -149,6 +149,7 @@ FORMS = [
     ("/me/cases/x/escalate", {}),
     ("/me/uses/x/not-me", {}),
     ("/desk/cases/x", {"words": "x"}),
+    ("/regulator/find", {"reference": "x"}),
     ("/consent", {"decision": "allow"}),
     ("/me/consents/x/withdraw", {}),
     ("/me/passkeys/x/remove", {}),

@@ -31,7 +31,7 @@ NOT_SEALED = {
     "ledger_head.head", "ledger_head.idx", "ledger_log.root", "ledger_piece.data",
     "ledger_policy.digest", "ledger_tile.data",
     "notice.hash", "passkey.credential_id", "passkey.public_key", "passkey.user_handle",
-    "phone.public_key", "qr_sign_in.browser", "qr_sign_in.signature",
+    "phone.public_key", "qr_sign_in.browser", "qr_sign_in.signature", "regulator_export.file",
     "spent_assertion.key", "subject_chain.head", "subject_chain.removed_head",
 }  # fmt: skip
 

@@ -142,9 +142,9 @@ class Site:
         path.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
         self._sen("seed", str(path))
 
-    def appoint(self, person: Person, office: str) -> None:
-        """Let the person work at the officers' desk."""
-        self._sen("officer", "add", person.login, "--office", office)
+    def appoint(self, person: Person, office: str, role: str = "desk") -> None:
+        """Let the person work at the officers' desk, or supervise."""
+        self._sen("officer", "add", person.login, "--office", office, "--role", role)
 
     def hear(self) -> int:
         """Have the registers' news followed now, as the provider does by itself every 20 seconds."""

@@ -9,7 +9,7 @@ from idp.web.language import LANGUAGES
 
 blueprint = flask.Blueprint("front", __name__)
 # Working at the desk, giving mandates, letting others in by phone: what a false page can ask for is not enough (ADR 14, 17).
-_BY_PASSKEY_ONLY = ("/desk", "/me/mandates", "/app/")
+_BY_PASSKEY_ONLY = ("/desk", "/regulator", "/me/mandates", "/app/")
 
 
 @blueprint.get("/")
