@@ -17,6 +17,7 @@ from consent.data_use import Channel, Outcome, UseEntry, data_use, entry_of, sub
 
 LOOKS_BACK = 20_000
 """So many of the latest uses are looked at for what is said of a whole record."""
+_A_TURN = 500
 LOOKS_BACK_SHORTLY = 2_000
 """So many for what is said beside something else."""
 Month = tuple[int, int]
@@ -95,6 +96,13 @@ class History:
             .limit(limit)
         )
         return [entry_of(row) for row in rows]
+
+    def all(self, wanted: Wanted) -> Iterator[UseEntry]:
+        """Yield entries newest first, however many there are."""
+        before: int | None = None
+        while page := self.page(wanted, before=before, limit=_A_TURN):
+            yield from page
+            before = page[-1].position
 
     def entry(self, position: int) -> UseEntry | None:
         """Return the entry at a place of the chain."""

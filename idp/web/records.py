@@ -8,6 +8,7 @@ from accounts.attributes import best_value
 from accounts.legal_clock import age, born_between, today
 from accounts.mandates import FOR_PEOPLE, Mandate, MandateType
 from accounts.sessions import BrowserSession
+from consent.data_use import SubjectRole
 from consent.history import History
 from idp.web import context, person
 from idp.web.language import N_, translate
@@ -45,6 +46,13 @@ class Record:
     def name(self) -> str | None:
         """The name of whose record it is, if it is not one's own."""
         return person.name_of(self.subject_id) if self.of else None
+
+    @property
+    def role(self) -> SubjectRole:
+        """In what role its owner appears where whoever looks does something with it."""
+        if not self.of:
+            return SubjectRole.PRIMARY
+        return SubjectRole.REPRESENTED if self.is_person else SubjectRole.ORGANISATION
 
     @property
     def is_of_another(self) -> bool:

@@ -161,6 +161,7 @@ FORMS = [
     ("/me/mandates/give", {"name": "x"}),
     ("/me/download", {"format": "json"}),
     ("/me/uses/proof", {}),
+    ("/me/uses/copy", {}),
     ("/me/notices/read", {}),
     ("/not-me/x", {}),
     ("/lock", {"login": "lan", "position": "1", "code": "0000000000"}),

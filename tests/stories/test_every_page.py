@@ -184,6 +184,7 @@ def test_own_pages_are_accessible_when_much_has_happened(
     for path, name in (
         ("uses?channel=userinfo", "uses-narrowed"),
         ("uses/2", "use"),
+        ("uses/copy?agency=demo-portal&since=2026-01-01", "uses-copy"),
         ("agencies", "agencies"),
         ("months", "months"),
     ):
