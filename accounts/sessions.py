@@ -235,6 +235,13 @@ class BrowserSessions:
         idle = self._limits.idle
         return [_session(row) for row in rows if now - row.last_seen_at < idle[row.level]]
 
+    def was_there(self, account_id: str, since: datetime) -> bool:
+        """True when one of the account's sessions, over or not, was used since the moment."""
+        found = select(browser_session.c.id).where(
+            browser_session.c.account_id == account_id, browser_session.c.last_seen_at >= since
+        )
+        return self._db.execute(found.limit(1)).first() is not None
+
     def end(self, account_id: str, session_id: str) -> bool:
         """End one of the account's sessions; False when it has no such live session."""
         return (

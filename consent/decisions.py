@@ -83,6 +83,8 @@ consent = Table(
     Column("valid_until", UTCDateTime, nullable=False),
     Column("ended_at", UTCDateTime),
     Column("replaces", String(32)),
+    # When the person was told that it ends soon.
+    Column("end_told_at", UTCDateTime),
 )
 Index("ix_consent_subject_id_client_id", consent.c.subject_id, consent.c.client_id)
 Index(
@@ -322,6 +324,7 @@ class Consents:
                     "valid_until": min(until, was.valid_until),
                     "ended_at": None,
                     "replaces": was.id,
+                    "end_told_at": None,
                 }
             )
         )

@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from consent.data_use import Channel, Outcome, UseEntry, data_use, entry_of, subject_chain
 
@@ -137,6 +137,21 @@ class History:
                 one.attributes[name] += 1
                 one.last_of.setdefault(name, row.at)
         return list(found.values())
+
+    def by_agency(self, wanted: Wanted) -> dict[str, int]:
+        """Count released uses of personal data by agency."""
+        columns = data_use.c
+        rows = self._db.execute(
+            select(columns.client_id, func.count().label("uses"))
+            .where(
+                columns.subject_id == self._subject_id,
+                columns.personal,
+                columns.outcome == Outcome.RELEASED.value,
+                *wanted.conditions,
+            )
+            .group_by(columns.client_id)
+        )
+        return {row.client_id: row.uses for row in rows}
 
     def months(self, since: datetime, zone: tzinfo, agency: str = "") -> Months:
         """Count released uses of personal data since a moment, by month of the time zone."""

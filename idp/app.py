@@ -121,6 +121,8 @@ def _about(session: BrowserSession) -> dict[str, object]:
         "name": person.name_of(session.subject_id),
         "unread": services.notices.count_unread(session.subject_id),
         "office": officer.role.value if officer else "",
+        "is_discreet": services.notice_choices.of(session.subject_id).is_discreet,
+        "leave_to": context.installation().settings.leave_to,
     }
 
 

@@ -77,12 +77,43 @@ _WORDS = {
         "Có thông tin mới về đề nghị của bạn liên quan đến việc sử dụng dữ liệu.",
         "There is news of what you asked about a use of your data.",
     ),
+    NoticeKind.FIRST_USE: (
+        "Một cơ quan, tổ chức vừa sử dụng dữ liệu của bạn lần đầu qua Sen ID.",
+        "An agency used your data through Sen ID for the first time.",
+    ),
+    NoticeKind.NEW_DATA: (
+        "Một cơ quan, tổ chức vừa đọc dữ liệu của bạn mà trước đây chưa từng đọc, hoặc dữ liệu nhạy cảm.",
+        "An agency read data of yours that it had not read before, or sensitive data.",
+    ),
+    NoticeKind.UNUSUAL_USE: (
+        "Dữ liệu của bạn vừa được sử dụng qua Sen ID theo cách bất thường.",
+        "Your data was used through Sen ID in an unusual way.",
+    ),
+    NoticeKind.WITHDRAWAL_MOVED: (
+        "Có thông tin mới về việc rút lại sự đồng ý của bạn.",
+        "There is news of a consent that you withdrew.",
+    ),
+    NoticeKind.CONSENT_ENDS: (
+        "Một sự đồng ý của bạn sắp hết hạn.",
+        "A consent of yours ends soon.",
+    ),
+    NoticeKind.RECONFIRM: (
+        "Một sự đồng ý cần bạn xác nhận lại.",
+        "A consent has to be confirmed by you.",
+    ),
+    NoticeKind.DIGEST: (
+        "Tổng kết tháng về việc sử dụng dữ liệu của bạn qua Sen ID đã có.",
+        "The month's summary of the uses of your data through Sen ID is there.",
+    ),
     NoticeKind.QR_APPROVED: (
         "Điện thoại của bạn vừa cho phép một trình duyệt đăng nhập vào tài khoản Sen ID của bạn.",
         "Your phone has just let a browser sign in to your Sen ID account.",
     ),
 }
 _SUBJECT = "Sen ID: thông báo về tài khoản của bạn / a notice about your account"
+_DISCREET_SUBJECT = "Thông báo mới / New notice"
+_DISCREET = ("Bạn có thông báo mới.", "You have a new notice.")
+"""For who shares a phone or a home with somebody she fears: not even what kind of thing happened."""
 _NOT_ASKED = (
     "Sen ID không bao giờ gọi điện hoặc viết thư để hỏi mật khẩu hay mã của bạn.",
     "Sen ID never calls or writes to ask for your password or a code.",
@@ -103,20 +134,24 @@ def deliver(installation: Installation) -> dict[str, int]:
     for _ in range(_A_ROUND):
         with installation.engine.begin() as db:
             now = installation.clock()
-            due = installation.services(db).notices.claim(ways, now, now + _CLAIM)
-        if due is None:
-            break
-        outcome[_send(installation, due)] += 1
+            services = installation.services(db)
+            due = services.notices.claim(ways, now, now + _CLAIM)
+            if due is None:
+                break
+            discreet = services.notice_choices.of(due.subject_id).is_discreet
+        outcome[_send(installation, due, is_discreet=discreet)] += 1
     return outcome
 
 
-def _send(installation: Installation, notice: Notice) -> str:
+def _send(installation: Installation, notice: Notice, *, is_discreet: bool) -> str:
     assert notice.by is not None  # noqa: S101 - claimed by its way
     message = Message(
         id=notice.id,
         to=notice.address,
-        subject=_SUBJECT,
-        text=_text(notice, installation.settings.issuer, installation.vault),
+        subject=_DISCREET_SUBJECT if is_discreet else _SUBJECT,
+        text=_discreet_text(installation.settings.issuer)
+        if is_discreet
+        else _text(notice, installation.settings.issuer, installation.vault),
         made_at=notice.made_at,
     )
     try:
@@ -136,6 +171,10 @@ def _again(notice: Notice, now: datetime) -> datetime | None:
     if notice.attempts >= len(_PATIENCE):
         return None
     return now + _PATIENCE[notice.attempts]
+
+
+def _discreet_text(issuer: str) -> str:
+    return f"{' / '.join(_DISCREET)} {issuer}/me/notices"
 
 
 def _text(notice: Notice, issuer: str, vault: Vault) -> str:

@@ -5,6 +5,7 @@ releasing data waits for none of it.
 from datetime import timedelta
 
 from consent import following, tallies
+from idp import use_notices
 from idp.database import for_reading
 from idp.services import Installation
 
@@ -23,6 +24,7 @@ def follow(installation: Installation) -> int:
         with installation.engine.begin() as db:
             turn = following.take(db)
             tallies.add(db, turn.entries)
+            use_notices.tell(installation.services(db), turn.entries)
         count += len(turn.entries)
         if turn.is_last:
             break

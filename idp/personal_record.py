@@ -15,6 +15,7 @@ from accounts.account import Account, ActorKind, account, account_lock
 from accounts.applications import Application, Outcome
 from accounts.attributes import DICTIONARY, best_value
 from accounts.mandates import mandate
+from accounts.notice_choices import notice_choice
 from accounts.phones import phone
 from accounts.secrets import password
 from accounts.sessions import browser_session
@@ -29,6 +30,7 @@ from consent.data_use import (
     subject_chain,
 )
 from consent.decisions import consent, notice
+from consent.seen import seen_use
 from consent.withdrawals import withdrawal
 from idp.login.qr import qr_sign_in
 from idp.oidc.grants import oauth_grant
@@ -44,6 +46,8 @@ _UNTOLD = {
     "oauth_grant": set[str](),
     "mandate": set[str](),
     "subject_chain": {"subject_id", "oldest_at"},
+    "notice_choice": {"subject_id"},
+    "seen_use": {"subject_id"},
     "account_lock": set[str](),
     "phone": {"account_id", "public_key"},
     "qr_sign_in": {"browser", "sealed", "number", "choices", "signature", "account_id"},
@@ -130,6 +134,10 @@ class PersonalRecord:
                 }
                 for one in services.notices.of_subject(self._subject_id)
             ],
+            "notice_choices": self._rows(
+                notice_choice, notice_choice.c.subject_id == self._subject_id
+            ),
+            "agencies_seen": self._rows(seen_use, seen_use.c.subject_id == self._subject_id),
             "incidents": [
                 {
                     "number": one.number,

@@ -18,6 +18,7 @@ from accounts.contact_requests import ContactRequests
 from accounts.data_keys import DataKeyRing, DataKeys
 from accounts.incidents import Incidents
 from accounts.mandates import Mandates
+from accounts.notice_choices import NoticeChoices
 from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
 from accounts.phones import Phones
@@ -75,6 +76,7 @@ from idp.outbox import Outbox
 from idp.recovering import Recovering
 from idp.settings import Settings
 from idp.standing import Standing
+from idp.telling import Telling
 
 BRAND = "Sen ID"
 Made = TypeVar("Made")
@@ -438,6 +440,24 @@ class Services:
     def contact_book(self) -> ContactBook:
         """People's contact data."""
         return ContactBook(self.held, self.notices)
+
+    @lazily
+    def notice_choices(self) -> NoticeChoices:
+        """What people want to be told, and where."""
+        return NoticeChoices(self.db, self.installation.clock)
+
+    @lazily
+    def telling(self) -> Telling:
+        """Telling people about uses of their data."""
+        return Telling(
+            self.notices,
+            self.contact_book,
+            self.notice_choices,
+            self.mandates,
+            self.accounts,
+            self.held,
+            self.installation.clock,
+        )
 
     @lazily
     def contact_requests(self) -> ContactRequests:

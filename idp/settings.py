@@ -125,6 +125,8 @@ class Settings:
     """Who cosigns the published logs, and how many it takes; without one nobody does."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retention: Retention = field(default_factory=Retention)
+    leave_to: str = "https://www.google.com.vn/"
+    """Where a person is brought who leaves her pages at once: what anybody may have open."""
 
     @property
     def is_secure(self) -> bool:
@@ -164,6 +166,7 @@ _KNOWN = {
     "KEEP_USES_YEARS": "keep_uses_years",
     "KEEP_REFUSED_DAYS": "keep_refused_days",
     "LEDGER_POLICY": "ledger_policy",
+    "LEAVE_TO": "leave_to",
     "CONFIG": "config",
 }
 DEFAULT_ISSUER = "http://localhost:8000"
@@ -202,6 +205,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         texts_url=_texts_url(values),
         texts_token=_credential("TEXTS_TOKEN_FILE", values.get("texts_token_file")),
         ledger_policy=_ledger_policy(values.get("ledger_policy")),
+        leave_to=_leave_to(values.get("leave_to", Settings.leave_to)),
         retention=Retention(
             _count(values, "keep_uses_years", 5, most=100, least=5),
             timedelta(days=_count(values, "keep_refused_days", 730, most=9999, least=30)),
@@ -252,6 +256,19 @@ def _from_file(path: str) -> dict[str, str]:
         key: ",".join(map(str, value)) if isinstance(value, list) else str(value)
         for key, value in document.items()
     }
+
+
+def _leave_to(text: str) -> str:
+    parts = urlsplit(text)
+    if (
+        not text.isascii()
+        or not text.isprintable()
+        or " " in text
+        or ";" in text
+        or not (parts.hostname and (parts.scheme == "https" or is_loopback(parts.hostname)))
+    ):
+        raise SettingsError(f"SEN_LEAVE_TO={text!r} must be an https address")
+    return text
 
 
 def _issuer(text: str) -> str:

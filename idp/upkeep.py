@@ -10,6 +10,7 @@ from datetime import timedelta
 from idp import (
     audit,
     changes,
+    consent_care,
     data_rotation,
     delivery,
     dispatch,
@@ -18,6 +19,7 @@ from idp import (
     register_checks,
     retention,
     supervision,
+    use_notices,
 )
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
@@ -68,6 +70,8 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
         ("outbox", dispatch.INTERVAL, dispatch.dispatch),
         ("following", following.INTERVAL, following.follow),
         ("exports", INTERVAL, supervision.export_due),
+        ("months", INTERVAL, use_notices.tell_months),
+        ("consents", INTERVAL, consent_care.care),
     ]
     if installation.messengers:
         kinds.append(("notices", delivery.INTERVAL, delivery.deliver))

@@ -11,6 +11,7 @@ import accounts.chip_requests
 import accounts.contact_requests
 import accounts.data_keys
 import accounts.mandates
+import accounts.notice_choices
 import accounts.notices
 import accounts.officers
 import accounts.second_factors
@@ -23,6 +24,7 @@ import consent.data_use
 import consent.decisions
 import consent.following
 import consent.log_state
+import consent.seen
 import consent.tallies  # noqa: F401
 import idp.keys
 import idp.limits

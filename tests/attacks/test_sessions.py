@@ -163,6 +163,8 @@ FORMS = [
     ("/me/uses/proof", {}),
     ("/me/uses/copy", {}),
     ("/me/notices/read", {}),
+    ("/me/notices/choices", {"first-use": "nowhere"}),
+    ("/me/leave", {}),
     ("/not-me/x", {}),
     ("/lock", {"login": "lan", "position": "1", "code": "0000000000"}),
     ("/me/lock", {}),

@@ -73,6 +73,7 @@ class Site:
         self._settings.setdefault("SEN_OUTBOUND_ALLOW", ",".join(places))
         establish(self.registers)
         self._settings.setdefault("SEN_CSCA_FILE", str(authority_file(self.registers)))
+        self._settings.setdefault("SEN_LEAVE_TO", f"{self.bank.origin}/")
         parties = (self.portal, self.bank)
         given = {party.client_id: secrets.token_urlsafe(32) for party in parties}
         registered = [party.registration_at_provider(given[party.client_id]) for party in parties]

@@ -226,6 +226,21 @@ def test_own_pages_are_accessible_when_much_has_happened(
     phone.give_password(citizen)
     phone.look("sign-in-code")
 
+    visit.go("/me/notices/choices")
+    visit.look("me-notices-choices")
+    visit.page.locator("label[for=discreet]").click()
+    visit.press("choices-save")
+    visit.look("me-notices-choices-discreet")
+    visit.go("/me")
+    visit.go("/me/uses")
+    assert visit.page.title() == "Sen ID"
+    visit.look("me-uses-discreet")
+    visit.press("leave")
+    visit.is_at(site.bank)
+    # Her page gave its place in the history away, and the one before is not shown again.
+    visit.page.go_back()
+    visit.is_on("/sign-in")
+
 
 def test_inspectors_pages_are_accessible(site: Site, enter: Callable[..., Visit]) -> None:
     inspector, citizen = site.person("passkey"), site.person("password")
