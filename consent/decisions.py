@@ -105,6 +105,9 @@ Index(
     postgresql_where=consent.c.state == ConsentState.ACTIVE.value,
 )
 
+_UNTOLD = (consent.c.state == ConsentState.ACTIVE.value) & consent.c.end_told_at.is_(None)
+Index("ix_consent_ending", consent.c.valid_until, sqlite_where=_UNTOLD, postgresql_where=_UNTOLD)
+
 _active = Statement(
     select(consent)
     .where(
@@ -209,8 +212,10 @@ class Consents:
         notice_text: str,
         language: str,
         authentication_level: int,
+        until: datetime | None = None,
     ) -> Consent:
-        """Record that the person agreed to all that is required and to the ``chosen`` options.
+        """Record that the person agreed to all that is required and to the ``chosen`` options, for as
+        long as the purpose lasts or ``until`` an earlier moment.
 
         A consent to the very same question is superseded; the new one replaces it.
 
@@ -243,7 +248,7 @@ class Consents:
                 authentication_level=authentication_level,
                 state=ConsentState.ACTIVE.value,
                 given_at=now,
-                valid_until=now + purpose.lasts,
+                valid_until=min(until or now + purpose.lasts, now + purpose.lasts),
                 replaces=replaced,
             )
         )
@@ -296,39 +301,109 @@ class Consents:
         The caller moves the grants to the new one in the same transaction. Leaving out what the
         relying party needs is the person's right: it asks anew when she comes back.
         """
-        old = self._db.execute(
-            update(consent)
-            .where(
-                consent.c.id == consent_id,
-                _is_party(subject_id),
-                consent.c.state == ConsentState.ACTIVE.value,
-                consent.c.valid_until > self._clock(),
-            )
-            .values(state=ConsentState.SUPERSEDED.value, ended_at=self._clock())
-            .returning(consent)
-        ).first()
+        old = self._end_standing(consent.c.id == consent_id, _is_party(subject_id))
         if old is None:
             return None
-        now, was = self._clock(), _consent(old)
+        was = _consent(old)
         kept = was.attributes.intersection(keep)
-        narrowed_id = new_id(now, self._chance)
+        return was, self._replace(
+            old,
+            attributes=sorted(kept),
+            declined=sorted(was.declined | (was.attributes - kept)),
+            given_at=self._clock(),
+            valid_until=min(until, was.valid_until),
+        )
+
+    def _end_standing(self, *which: ColumnElement[bool]) -> Any:
+        """Supersede a consent in force, and return its row as it then is."""
+        now = self._clock()
+        return self._db.execute(
+            update(consent)
+            .where(
+                *which, consent.c.state == ConsentState.ACTIVE.value, consent.c.valid_until > now
+            )
+            .values(state=ConsentState.SUPERSEDED.value, ended_at=now)
+            .returning(consent)
+        ).first()
+
+    def _replace(self, old: Any, **changes: Any) -> Consent:
+        replacing_id = new_id(self._clock(), self._chance)
         self._db.execute(
             insert(consent).values(
                 {
                     **dict(zip(consent.c.keys(), old, strict=True)),
-                    "id": narrowed_id,
-                    "attributes": sorted(kept),
-                    "declined": sorted(was.declined | (was.attributes - kept)),
+                    "id": replacing_id,
                     "state": ConsentState.ACTIVE.value,
-                    "given_at": now,
-                    "valid_until": min(until, was.valid_until),
                     "ended_at": None,
-                    "replaces": was.id,
                     "end_told_at": None,
+                    "replaces": old.id,
+                    **changes,
                 }
             )
         )
-        return was, self.consent(narrowed_id)
+        return self.consent(replacing_id)
+
+    def renew(
+        self,
+        consent_id: str,
+        subject_id: str,
+        *,
+        until: datetime,
+        notice_text: str,
+        language: str,
+        authentication_level: int,
+    ) -> tuple[Consent, Consent] | None:
+        """Replace the person's own consent by one with the same attributes that ends later, by a text
+        she was shown for it; return the old and the new, None where there is none to renew.
+
+        The caller moves the grants to the new one in the same transaction.
+        """
+        known = self._db.execute(
+            select(consent.c.purpose).where(consent.c.id == consent_id)
+        ).scalar()
+        if known is None:
+            return None
+        purpose, now = purpose_of(known), self._clock()
+        old = self._end_standing(
+            consent.c.id == consent_id,
+            consent.c.subject_id == subject_id,
+            consent.c.acting_for == "",
+            # What the purpose says now is another text, which the relying party has to ask about.
+            consent.c.purpose_version == purpose.version,
+        )
+        if old is None:
+            return None
+        return _consent(old), self._replace(
+            old,
+            given_at=now,
+            valid_until=min(until, now + purpose.lasts),
+            notice_hash=self._keep_notice(notice_text, language, now),
+            language=language,
+            authentication_level=authentication_level,
+        )
+
+    def has_ending(self, before: datetime) -> bool:
+        """True when a consent ends before the moment and nobody was told."""
+        ending = select(consent.c.id).where(_UNTOLD, consent.c.valid_until <= before)
+        return self._db.execute(ending.limit(1)).first() is not None
+
+    def take_ending(self, before: datetime, most: int) -> list[Consent]:
+        """Return so many consents that end before the moment and of which nobody was told, and note
+        that they are told.
+        """
+        now = self._clock()
+        rows = self._db.execute(
+            update(consent)
+            .where(
+                consent.c.id.in_(
+                    select(consent.c.id).where(_UNTOLD, consent.c.valid_until <= before).limit(most)
+                ),
+                consent.c.end_told_at.is_(None),
+            )
+            .values(end_told_at=now)
+            .returning(consent)
+        )
+        return [_consent(row) for row in rows]
 
     def pause(self, subject_id: str) -> int:
         """Pause every active consent that the person gave; return how many."""

@@ -1,15 +1,22 @@
 """Looks after consents and withdrawals as time goes by, and tells people of it once each."""
 
+from datetime import timedelta
+
 from accounts.notice_choices import Topic
 from accounts.notices import NoticeKind
 from idp.database import for_reading
 from idp.services import Installation, Services
 
+SOON = timedelta(days=14)
+"""So long before a consent ends its giver is told."""
+_LONG = timedelta(days=31)
 _A_TURN = 100
 
 
 def care(installation: Installation) -> int:
-    """Tell of withdrawals that agencies did not confirm in time; return how many people were told."""
+    """Tell of withdrawals that agencies did not confirm in time, and of consents that end; return how
+    many were looked at.
+    """
     count = 0
     while done := _turn(installation):
         count += done
@@ -21,11 +28,24 @@ def _turn(installation: Installation) -> int:
         if not _has_work(installation.services(db)):
             return 0
     with installation.engine.begin() as db:
-        return _tell_late(installation.services(db))
+        services = installation.services(db)
+        return _tell_late(services) + _tell_ending(services)
 
 
 def _has_work(services: Services) -> bool:
-    return services.withdrawals.has_untold()
+    soon = services.installation.clock() + SOON
+    return services.withdrawals.has_untold() or services.consents.has_ending(soon)
+
+
+def _tell_ending(services: Services) -> int:
+    """Tell of consents that end within two weeks; one given for a short time ends as was chosen."""
+    now = services.installation.clock()
+    ending = services.consents.take_ending(now + SOON, _A_TURN)
+    for one in ending:
+        if one.valid_until > now and one.valid_until - one.given_at > _LONG:
+            facts = {"client_id": one.client_id, "consent": one.id}
+            services.telling.tell_one(one.subject_id, Topic.CONSENT, NoticeKind.CONSENT_ENDS, facts)
+    return len(ending)
 
 
 def _tell_late(services: Services) -> int:

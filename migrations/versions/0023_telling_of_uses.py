@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 _MOMENT = sa.DateTime(timezone=True)
+_UNTOLD = sa.text("state = 'active' AND end_told_at IS NULL")
 
 
 def upgrade() -> None:
@@ -42,9 +43,17 @@ def upgrade() -> None:
     )
     op.add_column("withdrawal", sa.Column("late_told_at", _MOMENT))
     op.add_column("consent", sa.Column("end_told_at", _MOMENT))
+    op.create_index(
+        "ix_consent_ending",
+        "consent",
+        ["valid_until"],
+        sqlite_where=_UNTOLD,
+        postgresql_where=_UNTOLD,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_consent_ending", "consent")
     op.drop_column("consent", "end_told_at")
     op.drop_column("withdrawal", "late_told_at")
     op.drop_table("month_due")

@@ -145,6 +145,7 @@ FORMS = [
     ("/activate/finish", {}),
     ("/acting-for", {"acting_for": "self"}),
     ("/me/consents/x/narrow", {}),
+    ("/me/consents/x/renew", {}),
     ("/me/cases/ask", {"right": "explain", "use": "1"}),
     ("/me/cases/x/escalate", {}),
     ("/me/uses/x/not-me", {}),
