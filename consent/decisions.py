@@ -26,15 +26,18 @@ from sqlalchemy import (
     Text,
     bindparam,
     insert,
+    or_,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from accounts.mandates import MandateState, MandateType, mandate
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.statements import Statement
 from accounts.subject import subject
 from consent.errors import NotAskedError
+from consent.purposes import PURPOSES
 from consent.purposes import purpose as purpose_of
 
 
@@ -47,9 +50,19 @@ class ConsentState(StrEnum):
     PAUSED = "paused"
     """Permits nothing until its giver settled that somebody else had been in her account."""
 
+    RECONFIRM = "reconfirm"
+    """Permits nothing until it is confirmed: its giver may no longer speak for the other, or its purpose
+    says something else now."""
 
-_STANDING = (ConsentState.ACTIVE.value, ConsentState.PAUSED.value)
+
+_STANDING = (
+    ConsentState.ACTIVE.value,
+    ConsentState.PAUSED.value,
+    ConsentState.RECONFIRM.value,
+)
 """The states that a consent can be ended from."""
+
+_GUARDIANS = [MandateType.PARENT.value, MandateType.GUARDIAN.value]
 
 notice = Table(
     "notice",
@@ -404,6 +417,116 @@ class Consents:
             .returning(consent)
         )
         return [_consent(row) for row in rows]
+
+    def confirm(
+        self,
+        consent_id: str,
+        subject_id: str,
+        *,
+        until: datetime,
+        without: Iterable[str],
+        notice_text: str,
+        language: str,
+        authentication_level: int,
+    ) -> tuple[Consent, Consent] | None:
+        """Let a consent that waits to be confirmed count again, as the subject's own: one given for her
+        by somebody who may no longer do so, or her own whose purpose says something else now. What is
+        in ``without`` is left out. Return the old and the new, None where there is none to confirm.
+        """
+        self._await_turn(subject_id)
+        now = self._clock()
+        hers = (consent.c.subject_id == subject_id) & (consent.c.acting_for == "")
+        old = self._db.execute(
+            update(consent)
+            .where(
+                consent.c.id == consent_id,
+                hers | (consent.c.acting_for == subject_id),
+                consent.c.state == ConsentState.RECONFIRM.value,
+                consent.c.valid_until > now,
+            )
+            .values(state=ConsentState.SUPERSEDED.value, ended_at=now)
+            .returning(consent)
+        ).first()
+        if old is None:
+            return None
+        same = self._db.execute(
+            select(consent).where(
+                hers,
+                consent.c.client_id == old.client_id,
+                consent.c.purpose == old.purpose,
+                consent.c.asked == old.asked,
+                consent.c.state == ConsentState.ACTIVE.value,
+            )
+        ).first()
+        if same is not None:
+            # She agreed to the same herself meanwhile.
+            return _consent(old), _consent(same)
+        was, purpose = _consent(old), purpose_of(old.purpose)
+        kept = was.attributes.difference(without)
+        return was, self._replace(
+            old,
+            subject_id=subject_id,
+            acting_for="",
+            purpose_version=purpose.version,
+            attributes=sorted(kept),
+            declined=sorted(was.declined - set(without)),
+            given_at=now,
+            valid_until=min(until, now + purpose.lasts),
+            notice_hash=self._keep_notice(notice_text, language, now),
+            language=language,
+            authentication_level=authentication_level,
+        )
+
+    def take_outdated(self, most: int) -> list[Consent]:
+        """Let so many consents wait to be confirmed that no longer count as they were given: their
+        purpose's text changed, or a parent's or guardian's right to speak for the other ended. Return
+        them.
+        """
+        rows = self._db.execute(
+            update(consent)
+            .where(
+                consent.c.id.in_(
+                    select(consent.c.id)
+                    .where(self._is_outdated())
+                    .order_by(consent.c.id)
+                    .limit(most)
+                ),
+                consent.c.state == ConsentState.ACTIVE.value,
+            )
+            .values(state=ConsentState.RECONFIRM.value)
+            .returning(consent)
+        )
+        return [_consent(row) for row in rows]
+
+    def has_outdated(self) -> bool:
+        """True when there are such consents."""
+        found = select(consent.c.id).where(self._is_outdated()).limit(1)
+        return self._db.execute(found).first() is not None
+
+    def _is_outdated(self) -> ColumnElement[bool]:
+        now = self._clock()
+        for_them = (
+            mandate.c.principal_id == consent.c.acting_for,
+            mandate.c.agent_id == consent.c.subject_id,
+        )
+        as_guardian = select(mandate.c.id).where(*for_them, mandate.c.type.in_(_GUARDIANS))
+        is_valid = (mandate.c.state == MandateState.ACTIVE.value) & (
+            mandate.c.valid_to.is_(None) | (mandate.c.valid_to > now)
+        )
+        outlived = (
+            (consent.c.acting_for != "")
+            & as_guardian.exists()
+            & ~select(mandate.c.id).where(*for_them, is_valid).exists()
+        )
+        changed = [
+            (consent.c.purpose == one.code) & (consent.c.purpose_version != one.version)
+            for one in PURPOSES.values()
+        ]
+        return (
+            (consent.c.state == ConsentState.ACTIVE.value)
+            & (consent.c.valid_until > now)
+            & or_(outlived, *changed)
+        )
 
     def pause(self, subject_id: str) -> int:
         """Pause every active consent that the person gave; return how many."""

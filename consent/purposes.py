@@ -161,6 +161,12 @@ PURPOSES = {purpose.code: purpose for purpose in _PURPOSES}
 LEGAL_BASES = {basis.code: basis for basis in _BASES}
 
 
+def is_current(code: str, version: int) -> bool:
+    """True when the purpose is in the catalogue and says what it said in this version."""
+    known = PURPOSES.get(code)
+    return known is not None and known.version == version
+
+
 def purpose(code: str) -> Purpose:
     """Return the purpose.
 

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from accounts.notice_choices import Topic
 from accounts.notices import NoticeKind
+from idp import audit
 from idp.database import for_reading
+from idp.oidc import events
 from idp.services import Installation, Services
 
 SOON = timedelta(days=14)
@@ -14,8 +16,8 @@ _A_TURN = 100
 
 
 def care(installation: Installation) -> int:
-    """Tell of withdrawals that agencies did not confirm in time, and of consents that end; return how
-    many were looked at.
+    """Tell of withdrawals that agencies did not confirm in time, of consents that end, and let those
+    be confirmed that no longer count as they were given; return how many were looked at.
     """
     count = 0
     while done := _turn(installation):
@@ -29,12 +31,32 @@ def _turn(installation: Installation) -> int:
             return 0
     with installation.engine.begin() as db:
         services = installation.services(db)
-        return _tell_late(services) + _tell_ending(services)
+        return _tell_late(services) + _tell_ending(services) + _let_confirm(services)
 
 
 def _has_work(services: Services) -> bool:
     soon = services.installation.clock() + SOON
-    return services.withdrawals.has_untold() or services.consents.has_ending(soon)
+    return (
+        services.withdrawals.has_untold()
+        or services.consents.has_ending(soon)
+        or services.consents.has_outdated()
+    )
+
+
+def _let_confirm(services: Services) -> int:
+    """Stop what rests on consents that no longer count as they were given, and tell who may confirm."""
+    outdated = services.consents.take_outdated(_A_TURN)
+    for one in outdated:
+        services.grants.revoke_of_consent(one.id)
+        account = services.accounts.find_of_subject(one.subject_id)
+        if account is not None:
+            services.consent_events.tell(events.PAUSED, one, account.id)
+        facts = {"client_id": one.client_id, "consent": one.id}
+        services.telling.tell_one(
+            one.acting_for or one.subject_id, Topic.CONSENT, NoticeKind.RECONFIRM, facts
+        )
+        audit.security_event("consent.outdated", party=one.client_id)
+    return len(outdated)
 
 
 def _tell_ending(services: Services) -> int:

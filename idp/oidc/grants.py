@@ -46,6 +46,7 @@ from consent.data_use import (
     subject_key,
 )
 from consent.decisions import Consent, ConsentState, consent
+from consent.purposes import is_current
 from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.codes import AuthorizationCode
 from idp.settings import Lifetimes
@@ -320,6 +321,8 @@ class Grants:
         return (
             grant.revoked_at is None
             and self._clock() < grant.expires_at
+            # What was agreed to is not what the purpose says now.
+            and is_current(grant.purpose, grant.purpose_version)
             and self._may_act(grant.mandate_id, grant.subject_id, grant.purpose)
         )
 
@@ -400,6 +403,7 @@ class Grants:
                 .values(
                     consent_id=new.id,
                     attributes=orjson.dumps(kept).decode(),
+                    purpose_version=new.purpose_version,
                     expires_at=min(new.valid_until, row.created_at + lifetime),
                 )
             )

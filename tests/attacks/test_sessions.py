@@ -146,6 +146,7 @@ FORMS = [
     ("/acting-for", {"acting_for": "self"}),
     ("/me/consents/x/narrow", {}),
     ("/me/consents/x/renew", {}),
+    ("/me/consents/x/confirm", {}),
     ("/me/cases/ask", {"right": "explain", "use": "1"}),
     ("/me/cases/x/escalate", {}),
     ("/me/uses/x/not-me", {}),
