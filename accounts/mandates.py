@@ -265,6 +265,10 @@ class Mandates:
         types = [one.value for one in HEADS]
         return self._standing(mandate.c.principal_id == organisation_id, mandate.c.type.in_(types))
 
+    def standing_for(self, principal_id: str, type_: MandateType) -> list[Mandate]:
+        """Return the mandates of a type in force for somebody."""
+        return self._standing(mandate.c.principal_id == principal_id, mandate.c.type == type_.value)
+
     def find_in_force(self, mandate_id: str, agent_id: str) -> Mandate | None:
         """Return the mandate if it exists, is this person's, and is in force now."""
         found = self._standing(mandate.c.id == mandate_id, mandate.c.agent_id == agent_id)

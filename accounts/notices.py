@@ -51,6 +51,13 @@ class NoticeKind(StrEnum):
     RECOVERY_BEGUN = "recovery-begun"
     RECOVERY_CANCELLED = "recovery-cancelled"
     RECOVERED = "recovered"
+    FIRST_USE = "first-use"
+    NEW_DATA = "new-data"
+    UNUSUAL_USE = "unusual-use"
+    WITHDRAWAL_MOVED = "withdrawal-moved"
+    CONSENT_ENDS = "consent-ends"
+    RECONFIRM = "reconfirm"
+    DIGEST = "digest"
 
 
 class By(StrEnum):

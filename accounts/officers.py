@@ -1,11 +1,23 @@
-"""Officers: people with an account whom their office lets decide on other people's accounts."""
+"""Officers: people with an account whom their office lets decide on other people's accounts, and
+inspectors of the data-protection authority, who watch and decide nothing.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Column, Connection, ForeignKey, Index, String, Table, insert, select, update
 
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
+
+
+class Role(StrEnum):
+    """What an office is for. Nobody has two at once, so that nobody watches her own work."""
+
+    DESK = "desk"
+    INSPECTOR = "inspector"
+
 
 officer = Table(
     "officer",
@@ -15,6 +27,7 @@ officer = Table(
     Column("office", String(200), nullable=False),
     Column("since", UTCDateTime, nullable=False),
     Column("ended_at", UTCDateTime),
+    Column("role", String(16), nullable=False, server_default=Role.DESK.value),
 )
 Index(
     "uq_officer_serving",
@@ -34,6 +47,7 @@ class Officer:
     office: str
     since: datetime
     ended_at: datetime | None
+    role: Role
 
     @property
     def sign(self) -> str:
@@ -49,17 +63,21 @@ class Officers:
         self._clock = clock
         self._chance = chance
 
-    def appoint(self, subject_id: str, office: str) -> Officer:
+    def appoint(self, subject_id: str, office: str, role: Role = Role.DESK) -> Officer:
         """Put the person into office; a new office ends the one she had."""
         self.dismiss(subject_id)
         now = self._clock()
         officer_id = new_id(now, self._chance)
         self._db.execute(
             insert(officer).values(
-                id=officer_id, subject_id=subject_id, office=office[:200], since=now
+                id=officer_id,
+                subject_id=subject_id,
+                office=office[:200],
+                since=now,
+                role=role.value,
             )
         )
-        return Officer(officer_id, subject_id, office[:200], now, None)
+        return Officer(officer_id, subject_id, office[:200], now, None, role)
 
     def dismiss(self, subject_id: str) -> bool:
         """End the person's office at once; False when she had none."""
@@ -77,12 +95,12 @@ class Officers:
         row = self._db.execute(
             select(officer).where(officer.c.subject_id == subject_id, officer.c.ended_at.is_(None))
         ).first()
-        return None if row is None else Officer(*row)
+        return None if row is None else _officer(row)
 
     def find(self, officer_id: str) -> Officer | None:
         """Return the officer with this id, in office or not."""
         row = self._db.execute(select(officer).where(officer.c.id == officer_id)).first()
-        return None if row is None else Officer(*row)
+        return None if row is None else _officer(row)
 
     def all(self) -> list[Officer]:
         """Return those in office."""
@@ -91,4 +109,8 @@ class Officers:
             .where(officer.c.ended_at.is_(None))
             .order_by(officer.c.since, officer.c.id)
         )
-        return [Officer(*row) for row in rows]
+        return [_officer(row) for row in rows]
+
+
+def _officer(row: Any) -> Officer:
+    return Officer(row.id, row.subject_id, row.office, row.since, row.ended_at, Role(row.role))

@@ -248,6 +248,13 @@ class BrowserSessions:
         ).first()
         return (row.authenticated_at, row.address) if row is not None else None
 
+    def was_there(self, account_id: str, since: datetime) -> bool:
+        """True when one of the account's sessions, over or not, was used since the moment."""
+        found = select(browser_session.c.id).where(
+            browser_session.c.account_id == account_id, browser_session.c.last_seen_at >= since
+        )
+        return self._db.execute(found.limit(1)).first() is not None
+
     def end(self, account_id: str, session_id: str) -> bool:
         """End one of the account's sessions; False when it has no such live session."""
         return (

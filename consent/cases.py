@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     delete,
+    func,
     or_,
     select,
     update,
@@ -229,6 +230,24 @@ class Cases:
     def overdue(self) -> list[Case]:
         """Return every case whose answer is late, the latest first."""
         return self._all(_UNANSWERED, data_case.c.answer_by <= self._clock(), by_urgency=True)
+
+    def late_by_agency(self) -> dict[str, int]:
+        """Return how many cases each agency answers late at this moment."""
+        rows = self._db.execute(
+            select(data_case.c.client_id, func.count().label("late"))
+            .where(_UNANSWERED, data_case.c.answer_by <= self._clock())
+            .group_by(data_case.c.client_id)
+        )
+        return {row.client_id: row.late for row in rows}
+
+    def stirring(self, since: datetime, until: datetime) -> list[Case]:
+        """Return every case that somebody opened or moved in the time, and those late at its end."""
+        moved = [
+            column.between(since, until) for column in data_case.c if column.name.endswith("ed_at")
+        ]
+        late = _UNANSWERED & (data_case.c.answer_by <= until)
+        rows = self._db.execute(select(data_case).where(or_(*moved, late)).order_by(data_case.c.id))
+        return [self._case(row) for row in rows]
 
     def acknowledge(self, reference: str, client_id: str) -> bool:
         """Note that the agency has the case; False when it noted so before, or the case is not its."""

@@ -68,6 +68,8 @@ class Channel(StrEnum):
     CONNECTOR_PUSH = "connector_push"
     ISSUING = "issuing"
     STAFF_VIEW = "staff_view"
+    REGULATOR_VIEW = "regulator_view"
+    """An inspector of the data-protection authority looked at a case of hers."""
     EXPORT = "export"
     OPERATOR_VIEW = "operator_view"
     AUDIT_OPENING = "audit_opening"
@@ -78,6 +80,10 @@ class Channel(StrEnum):
     """Told to nobody but the oversight body until its day (``consent.sealing``)."""
     CASE = "case"
     """What a person asked of an agency was passed on to it."""
+
+
+BY_OFFICERS = frozenset({Channel.STAFF_VIEW, Channel.REGULATOR_VIEW})
+"""The channels whose ``other_party`` is an officer."""
 
 
 class Outcome(StrEnum):
@@ -159,8 +165,9 @@ class Use:
 
     ``attributes`` are the names in the actual payload, ``other_party`` the one acted for (in the
     chain of who acted) or the person who acted (in the other's), or the mandate under which a key
-    acted; of a staff view, the officer. ``detail`` holds what only some entries have, in codes and
-    identifiers: the register asked, the reason of a refusal.
+    acted; of a look by an officer or inspector (``BY_OFFICERS``), who she is in office. ``detail``
+    holds what only some entries have, in codes and identifiers: the register asked, the reason of a
+    refusal.
     """
 
     subject_id: str

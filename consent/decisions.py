@@ -27,15 +27,18 @@ from sqlalchemy import (
     Text,
     bindparam,
     insert,
+    or_,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from accounts.mandates import MandateState, MandateType, mandate
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.statements import Statement
 from accounts.subject import subject
 from consent.errors import NotAskedError
+from consent.purposes import PURPOSES
 from consent.purposes import purpose as purpose_of
 
 
@@ -48,9 +51,19 @@ class ConsentState(StrEnum):
     PAUSED = "paused"
     """Permits nothing until its giver settled that somebody else had been in her account."""
 
+    RECONFIRM = "reconfirm"
+    """Permits nothing until it is confirmed: its giver may no longer speak for the other, or its purpose
+    says something else now."""
 
-_STANDING = (ConsentState.ACTIVE.value, ConsentState.PAUSED.value)
+
+_STANDING = (
+    ConsentState.ACTIVE.value,
+    ConsentState.PAUSED.value,
+    ConsentState.RECONFIRM.value,
+)
 """The states that a consent can be ended from."""
+
+_GUARDIANS = [MandateType.PARENT.value, MandateType.GUARDIAN.value]
 
 notice = Table(
     "notice",
@@ -85,6 +98,8 @@ consent = Table(
     Column("ended_at", UTCDateTime),
     Column("replaces", String(32)),
     Column("terms", JSON(none_as_null=True)),
+    # When the person was told that it ends soon.
+    Column("end_told_at", UTCDateTime),
 )
 Index("ix_consent_subject_id_client_id", consent.c.subject_id, consent.c.client_id)
 Index(
@@ -104,6 +119,9 @@ Index(
     sqlite_where=consent.c.state == ConsentState.ACTIVE.value,
     postgresql_where=consent.c.state == ConsentState.ACTIVE.value,
 )
+
+_UNTOLD = (consent.c.state == ConsentState.ACTIVE.value) & consent.c.end_told_at.is_(None)
+Index("ix_consent_ending", consent.c.valid_until, sqlite_where=_UNTOLD, postgresql_where=_UNTOLD)
 
 _active = Statement(
     select(consent)
@@ -233,8 +251,10 @@ class Consents:
         notice_text: str,
         language: str,
         authentication_level: int,
+        until: datetime | None = None,
     ) -> Consent:
-        """Record that the person agreed to all that is required and to the ``chosen`` options.
+        """Record that the person agreed to all that is required and to the ``chosen`` options, for as
+        long as the purpose lasts or ``until`` an earlier moment.
 
         A consent to the very same question is superseded; the new one replaces it.
 
@@ -267,7 +287,7 @@ class Consents:
                 authentication_level=authentication_level,
                 state=ConsentState.ACTIVE.value,
                 given_at=now,
-                valid_until=now + lasts(asked),
+                valid_until=min(until or now + lasts(asked), now + lasts(asked)),
                 replaces=replaced,
                 terms=asdict(asked.terms) if asked.terms is not None else None,
             )
@@ -343,38 +363,219 @@ class Consents:
         The caller moves the grants to the new one in the same transaction. Leaving out what the
         relying party needs is the person's right: it asks anew when she comes back.
         """
-        old = self._db.execute(
-            update(consent)
-            .where(
-                consent.c.id == consent_id,
-                _is_party(subject_id),
-                consent.c.state == ConsentState.ACTIVE.value,
-                consent.c.valid_until > self._clock(),
-            )
-            .values(state=ConsentState.SUPERSEDED.value, ended_at=self._clock())
-            .returning(consent)
-        ).first()
+        old = self._end_standing(consent.c.id == consent_id, _is_party(subject_id))
         if old is None:
             return None
-        now, was = self._clock(), _consent(old)
+        was = _consent(old)
         kept = was.attributes.intersection(keep)
-        narrowed_id = new_id(now, self._chance)
+        return was, self._replace(
+            old,
+            attributes=sorted(kept),
+            declined=sorted(was.declined | (was.attributes - kept)),
+            given_at=self._clock(),
+            valid_until=min(until, was.valid_until),
+        )
+
+    def _end_standing(self, *which: ColumnElement[bool]) -> Any:
+        """Supersede a consent in force, and return its row as it then is."""
+        now = self._clock()
+        return self._db.execute(
+            update(consent)
+            .where(
+                *which, consent.c.state == ConsentState.ACTIVE.value, consent.c.valid_until > now
+            )
+            .values(state=ConsentState.SUPERSEDED.value, ended_at=now)
+            .returning(consent)
+        ).first()
+
+    def _replace(self, old: Any, **changes: Any) -> Consent:
+        replacing_id = new_id(self._clock(), self._chance)
         self._db.execute(
             insert(consent).values(
                 {
                     **dict(zip(consent.c.keys(), old, strict=True)),
-                    "id": narrowed_id,
-                    "attributes": sorted(kept),
-                    "declined": sorted(was.declined | (was.attributes - kept)),
+                    "id": replacing_id,
                     "state": ConsentState.ACTIVE.value,
-                    "given_at": now,
-                    "valid_until": min(until, was.valid_until),
                     "ended_at": None,
-                    "replaces": was.id,
+                    "end_told_at": None,
+                    "replaces": old.id,
+                    **changes,
                 }
             )
         )
-        return was, self.consent(narrowed_id)
+        return self.consent(replacing_id)
+
+    def renew(
+        self,
+        consent_id: str,
+        subject_id: str,
+        *,
+        until: datetime,
+        notice_text: str,
+        language: str,
+        authentication_level: int,
+    ) -> tuple[Consent, Consent] | None:
+        """Replace the person's own consent by one with the same attributes that ends later, by a text
+        she was shown for it; return the old and the new, None where there is none to renew.
+
+        The caller moves the grants to the new one in the same transaction.
+        """
+        known = self._db.execute(
+            select(consent.c.purpose).where(consent.c.id == consent_id)
+        ).scalar()
+        if known is None:
+            return None
+        purpose, now = purpose_of(known), self._clock()
+        old = self._end_standing(
+            consent.c.id == consent_id,
+            consent.c.subject_id == subject_id,
+            consent.c.acting_for == "",
+            # What the purpose says now is another text, which the relying party has to ask about.
+            consent.c.purpose_version == purpose.version,
+        )
+        if old is None:
+            return None
+        return _consent(old), self._replace(
+            old,
+            given_at=now,
+            valid_until=min(until, now + purpose.lasts),
+            notice_hash=self._keep_notice(notice_text, language, now),
+            language=language,
+            authentication_level=authentication_level,
+        )
+
+    def has_ending(self, before: datetime) -> bool:
+        """True when a consent ends before the moment and nobody was told."""
+        ending = select(consent.c.id).where(_UNTOLD, consent.c.valid_until <= before)
+        return self._db.execute(ending.limit(1)).first() is not None
+
+    def take_ending(self, before: datetime, most: int) -> list[Consent]:
+        """Return so many consents that end before the moment and of which nobody was told, and note
+        that they are told.
+        """
+        now = self._clock()
+        rows = self._db.execute(
+            update(consent)
+            .where(
+                consent.c.id.in_(
+                    select(consent.c.id).where(_UNTOLD, consent.c.valid_until <= before).limit(most)
+                ),
+                consent.c.end_told_at.is_(None),
+            )
+            .values(end_told_at=now)
+            .returning(consent)
+        )
+        return [_consent(row) for row in rows]
+
+    def confirm(
+        self,
+        consent_id: str,
+        subject_id: str,
+        *,
+        until: datetime,
+        without: Iterable[str],
+        notice_text: str,
+        language: str,
+        authentication_level: int,
+    ) -> tuple[Consent, Consent] | None:
+        """Let a consent that waits to be confirmed count again, as the subject's own: one given for her
+        by somebody who may no longer do so, or her own whose purpose says something else now. What is
+        in ``without`` is left out. Return the old and the new, None where there is none to confirm.
+        """
+        self._await_turn(subject_id)
+        now = self._clock()
+        hers = (consent.c.subject_id == subject_id) & (consent.c.acting_for == "")
+        old = self._db.execute(
+            update(consent)
+            .where(
+                consent.c.id == consent_id,
+                hers | (consent.c.acting_for == subject_id),
+                consent.c.state == ConsentState.RECONFIRM.value,
+                consent.c.valid_until > now,
+            )
+            .values(state=ConsentState.SUPERSEDED.value, ended_at=now)
+            .returning(consent)
+        ).first()
+        if old is None:
+            return None
+        same = self._db.execute(
+            select(consent).where(
+                hers,
+                consent.c.client_id == old.client_id,
+                consent.c.purpose == old.purpose,
+                consent.c.asked == old.asked,
+                consent.c.state == ConsentState.ACTIVE.value,
+            )
+        ).first()
+        if same is not None:
+            # She agreed to the same herself meanwhile.
+            return _consent(old), _consent(same)
+        was, purpose = _consent(old), purpose_of(old.purpose)
+        kept = was.attributes.difference(without)
+        return was, self._replace(
+            old,
+            subject_id=subject_id,
+            acting_for="",
+            purpose_version=purpose.version,
+            attributes=sorted(kept),
+            declined=sorted(was.declined - set(without)),
+            given_at=now,
+            valid_until=min(until, now + purpose.lasts),
+            notice_hash=self._keep_notice(notice_text, language, now),
+            language=language,
+            authentication_level=authentication_level,
+        )
+
+    def take_outdated(self, most: int) -> list[Consent]:
+        """Let so many consents wait to be confirmed that no longer count as they were given: their
+        purpose's text changed, or a parent's or guardian's right to speak for the other ended. Return
+        them.
+        """
+        rows = self._db.execute(
+            update(consent)
+            .where(
+                consent.c.id.in_(
+                    select(consent.c.id)
+                    .where(self._is_outdated())
+                    .order_by(consent.c.id)
+                    .limit(most)
+                ),
+                consent.c.state == ConsentState.ACTIVE.value,
+            )
+            .values(state=ConsentState.RECONFIRM.value)
+            .returning(consent)
+        )
+        return [_consent(row) for row in rows]
+
+    def has_outdated(self) -> bool:
+        """True when there are such consents."""
+        found = select(consent.c.id).where(self._is_outdated()).limit(1)
+        return self._db.execute(found).first() is not None
+
+    def _is_outdated(self) -> ColumnElement[bool]:
+        now = self._clock()
+        for_them = (
+            mandate.c.principal_id == consent.c.acting_for,
+            mandate.c.agent_id == consent.c.subject_id,
+        )
+        as_guardian = select(mandate.c.id).where(*for_them, mandate.c.type.in_(_GUARDIANS))
+        is_valid = (mandate.c.state == MandateState.ACTIVE.value) & (
+            mandate.c.valid_to.is_(None) | (mandate.c.valid_to > now)
+        )
+        outlived = (
+            (consent.c.acting_for != "")
+            & as_guardian.exists()
+            & ~select(mandate.c.id).where(*for_them, is_valid).exists()
+        )
+        changed = [
+            (consent.c.purpose == one.code) & (consent.c.purpose_version != one.version)
+            for one in PURPOSES.values()
+        ]
+        return (
+            (consent.c.state == ConsentState.ACTIVE.value)
+            & (consent.c.valid_until > now)
+            & or_(outlived, *changed)
+        )
 
     def pause(self, subject_id: str) -> int:
         """Pause every active consent that the person gave; return how many."""

@@ -11,12 +11,13 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from consent.data_use import Channel, Outcome, UseEntry, data_use, entry_of, subject_chain
 
 LOOKS_BACK = 20_000
 """So many of the latest uses are looked at for what is said of a whole record."""
+_A_TURN = 500
 LOOKS_BACK_SHORTLY = 2_000
 """So many for what is said beside something else."""
 Month = tuple[int, int]
@@ -96,6 +97,13 @@ class History:
         )
         return [entry_of(row) for row in rows]
 
+    def all(self, wanted: Wanted) -> Iterator[UseEntry]:
+        """Yield entries newest first, however many there are."""
+        before: int | None = None
+        while page := self.page(wanted, before=before, limit=_A_TURN):
+            yield from page
+            before = page[-1].position
+
     def entry(self, position: int) -> UseEntry | None:
         """Return the entry at a place of the chain."""
         row = self._db.execute(
@@ -129,6 +137,21 @@ class History:
                 one.attributes[name] += 1
                 one.last_of.setdefault(name, row.at)
         return list(found.values())
+
+    def by_agency(self, wanted: Wanted) -> dict[str, int]:
+        """Count released uses of personal data by agency."""
+        columns = data_use.c
+        rows = self._db.execute(
+            select(columns.client_id, func.count().label("uses"))
+            .where(
+                columns.subject_id == self._subject_id,
+                columns.personal,
+                columns.outcome == Outcome.RELEASED.value,
+                *wanted.conditions,
+            )
+            .group_by(columns.client_id)
+        )
+        return {row.client_id: row.uses for row in rows}
 
     def months(self, since: datetime, zone: tzinfo, agency: str = "") -> Months:
         """Count released uses of personal data since a moment, by month of the time zone."""

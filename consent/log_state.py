@@ -223,6 +223,12 @@ class LogState:
             head.subject_id: head for head in self._heads(ledger_head.c.subject_id, subject_ids)
         }
 
+    def heads_at(self, indexes: Iterable[bytes]) -> dict[bytes, Head]:
+        """Return the heads at indexes of the head map, by index."""
+        places = tuple_(ledger_head.c.bucket, ledger_head.c.idx)
+        wanted = [(bucket_of(index), index) for index in indexes]
+        return {head.index: head for head in self._heads(places, wanted)}
+
     def heads_in(self, buckets: Iterable[int]) -> list[Head]:
         """Return the heads in the buckets, in the order of their indexes."""
         return sorted(self._heads(ledger_head.c.bucket, buckets), key=lambda head: head.index)

@@ -106,6 +106,16 @@ _PURPOSES = (
         _YEAR,
     ),
     Purpose(
+        "supervision",
+        1,
+        {"vi": "Giám sát việc bảo vệ dữ liệu cá nhân", "en": "Supervising data protection"},
+        {
+            "vi": "Cơ quan bảo vệ dữ liệu cá nhân kiểm tra việc giải quyết đề nghị của bạn.",
+            "en": "The data-protection authority checks how what you asked is dealt with.",
+        },
+        _YEAR,
+    ),
+    Purpose(
         "own-question",
         1,
         {"vi": "Chuyển đề nghị của bạn", "en": "Passing on what you ask"},
@@ -185,6 +195,12 @@ _BASES = (
 
 PURPOSES = {purpose.code: purpose for purpose in _PURPOSES}
 LEGAL_BASES = {basis.code: basis for basis in _BASES}
+
+
+def is_current(code: str, version: int) -> bool:
+    """True when the purpose is in the catalogue and says what it said in this version."""
+    known = PURPOSES.get(code)
+    return known is not None and known.version == version
 
 
 def purpose(code: str) -> Purpose:

@@ -391,6 +391,25 @@ def waiting(db: Connection) -> int:
     return db.execute(select(func.count()).select_from(joined).where(longer)).scalar_one()
 
 
+def oldest_waiting(db: Connection) -> datetime | None:
+    """Return when the oldest use was made that is not in the logs yet."""
+    taken = func.coalesce(ledger_head.c.length, 0)
+    found: datetime | None = db.execute(
+        select(_use.at)
+        .select_from(
+            subject_chain.outerjoin(
+                ledger_head, ledger_head.c.subject_id == subject_chain.c.subject_id
+            ).join(
+                data_use, (_use.subject_id == subject_chain.c.subject_id) & (_use.position > taken)
+            )
+        )
+        .where(subject_chain.c.length > taken)
+        .order_by(_use.at)
+        .limit(1)
+    ).scalar()
+    return found
+
+
 def _rest_of(db: Connection, subject_id: str, after: int) -> list[Any]:
     query = select(*_columns).where(_use.subject_id == subject_id, _use.position > after)
     return list(db.execute(query.order_by(_use.position).limit(BATCH)))

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, String, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from accounts.schema import Clock, UTCDateTime, metadata
 from consent.deadlines import WITHDRAWAL
@@ -25,6 +37,8 @@ withdrawal = Table(
     Column("stop_by", UTCDateTime, nullable=False),
     Column("told_at", UTCDateTime),
     Column("confirmed_at", UTCDateTime),
+    # When the person was told that the agency is late.
+    Column("late_told_at", UTCDateTime),
 )
 Index(
     "ix_withdrawal_unconfirmed",
@@ -101,6 +115,48 @@ class Withdrawals:
             .limit(_MOST)
         )
         return [_withdrawal(row) for row in rows]
+
+    def has_untold(self) -> bool:
+        """True when an agency is late and the person was not told yet."""
+        return self._db.execute(self._untold(1)).first() is not None
+
+    def take_late(self, most: int) -> list[Withdrawal]:
+        """Return so many that are late and of which nobody was told, and note that they are told."""
+        now = self._clock()
+        found = [_withdrawal(row) for row in self._db.execute(self._untold(most))]
+        return [
+            one
+            for one in found
+            if self._db.execute(
+                update(withdrawal)
+                .where(
+                    withdrawal.c.consent_id == one.consent_id,
+                    withdrawal.c.late_told_at.is_(None),
+                    withdrawal.c.confirmed_at.is_(None),
+                )
+                .values(late_told_at=now)
+            ).rowcount
+        ]
+
+    def _untold(self, most: int) -> Select[Any]:
+        return (
+            select(withdrawal)
+            .where(
+                withdrawal.c.confirmed_at.is_(None),
+                withdrawal.c.stop_by <= self._clock(),
+                withdrawal.c.late_told_at.is_(None),
+            )
+            .limit(most)
+        )
+
+    def late_by_agency(self) -> dict[str, int]:
+        """Return how many withdrawals each agency has not confirmed though the legal day is over."""
+        rows = self._db.execute(
+            select(withdrawal.c.client_id, func.count().label("late"))
+            .where(withdrawal.c.confirmed_at.is_(None), withdrawal.c.stop_by <= self._clock())
+            .group_by(withdrawal.c.client_id)
+        )
+        return {row.client_id: row.late for row in rows}
 
     def of(self, consent_ids: Iterable[str]) -> dict[str, Withdrawal]:
         """Return the withdrawals of these consents, by consent."""

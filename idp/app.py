@@ -12,6 +12,7 @@ import structlog
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from accounts.sessions import BrowserSession
 from idp import audit, web
 from idp.door import Door
 from idp.services import Installation
@@ -98,8 +99,9 @@ def _install_request_facts(app: flask.Flask) -> None:
         return {
             "language": flask.g.language,
             "language_links": _language_links(),
-            "csrf_token": forms.csrf_token(),
-            "person": _person(),
+            # What anybody may keep is the same for everybody.
+            "csrf_token": "" if headers.is_public() else forms.csrf_token(),
+            "person": None if headers.is_public() else _person(),
             "static": _static_href,
         }
 
@@ -107,17 +109,21 @@ def _install_request_facts(app: flask.Flask) -> None:
 def _person() -> dict[str, object] | None:
     if "person" not in flask.g:
         session = context.session()
-        flask.g.person = (
-            None
-            if session is None
-            else {
-                "name": person.name_of(session.subject_id),
-                "unread": context.services().notices.count_unread(session.subject_id),
-                "is_officer": context.services().officers.serving(session.subject_id) is not None,
-            }
-        )
+        flask.g.person = None if session is None else _about(session)
     shown: dict[str, object] | None = flask.g.person
     return shown
+
+
+def _about(session: BrowserSession) -> dict[str, object]:
+    services = context.services()
+    officer = services.officers.serving(session.subject_id)
+    return {
+        "name": person.name_of(session.subject_id),
+        "unread": services.notices.count_unread(session.subject_id),
+        "office": officer.role.value if officer else "",
+        "is_discreet": services.notice_choices.of(session.subject_id).is_discreet,
+        "leave_to": context.installation().settings.leave_to,
+    }
 
 
 def _language_links() -> list[dict[str, object]]:
@@ -149,7 +155,7 @@ def _page_to_return_to() -> str:
     if interaction:
         return f"/authorize?interaction={quote(interaction, safe='')}"
     own_page = re.match(
-        r"/me(/[a-z]+)?|/activate|/sign-in|/apply(/[a-z]+)?|/desk(/applications/[0-9a-f]{32})?|/app/[a-z]*",
+        r"/me(/[a-z]+)?|/activate|/sign-in|/apply(/[a-z]+)?|/desk(/applications/[0-9a-f]{32})?|/regulator|/app/[a-z]*",
         request.path,
     )
     return own_page.group() if own_page else "/"

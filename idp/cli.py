@@ -29,14 +29,16 @@ from accounts.errors import AccountsError, SealBrokenError
 from accounts.fido_metadata import MetadataRefusedError, read_metadata
 from accounts.legal_clock import midnight
 from accounts.levels import AccountLevel
+from accounts.officers import Role
 from connectors.cursor import Cursors
 from consent.cosigners.commands import audit, auditor, witness
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use
-from idp import data_rotation
+from idp import data_rotation, supervision
 from idp.account_import import AccountImport, CodesFile, ImportRefusedError, Refused, template
 from idp.audit import configure_logging
 from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
+from idp.following import follow
 from idp.keys import ALGORITHMS
 from idp.ledger_commands import ledger, oversight, verify
 from idp.oidc.relying_parties import SECRET_METHODS, RegistrationError
@@ -578,19 +580,26 @@ def _find_organisation(services: Services, tax_code: str) -> str:
 
 @main.group()
 def officer() -> None:
-    """Appoint the officers who decide at the desk."""
+    """Appoint the officers who decide at the desk, and inspectors."""
 
 
 @officer.command("add")
 @click.argument("identifier")
 @click.option("--office", required=True, help="The office, as citizens read it.")
-def officer_add(identifier: str, office: str) -> None:
+@click.option(
+    "--role",
+    type=click.Choice([r.value for r in Role]),
+    default=Role.DESK.value,
+    show_default=True,
+    help="What it is for: deciding at the desk, or supervising for the data-protection authority.",
+)
+def officer_add(identifier: str, office: str, role: str) -> None:
     """Appoint the holder of an open account of level 02; a new office ends the one she had."""
     with _told(), _transaction() as services:
         found = _found(services, identifier)
         if found.level is not AccountLevel.LEVEL_02 or not found.is_open:
             raise _Failure("an officer needs an open account of level 02")
-        appointed = services.officers.appoint(found.subject_id, office)
+        appointed = services.officers.appoint(found.subject_id, office, Role(role))
     click.echo(f"appointed {appointed.sign} at {appointed.office}")
 
 
@@ -607,13 +616,44 @@ def officer_remove(identifier: str) -> None:
 
 @officer.command("list")
 def officer_list() -> None:
-    """List the officers: sign, account, since when, office."""
+    """List the officers: sign, account, since when, role, office."""
     with _told(), _transaction() as services:
         for one in services.officers.all():
             known = services.accounts.find_of_subject(one.subject_id)
             click.echo(
-                f"{one.sign}\t{known.id if known else '-'}\t{one.since:%Y-%m-%d}\t{one.office}"
+                f"{one.sign}\t{known.id if known else '-'}\t{one.since:%Y-%m-%d}\t"
+                f"{one.role.value}\t{one.office}"
             )
+
+
+@main.group()
+def regulator() -> None:
+    """What the data-protection authority takes away."""
+
+
+@regulator.command("export")
+@click.option(
+    "--day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default=None,
+    help="A day in Viet Nam that is over; the newest there is, if not given.",
+)
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), default=Path())
+def regulator_export(day: datetime | None, to: Path) -> None:
+    """Write a day's figures and the signed manifest over them into a folder."""
+    with _told(), _installation() as installation:
+        follow(installation)
+        supervision.export_due(installation)
+        with installation.engine.begin() as db:
+            known = supervision.days(db)
+            wanted = day.date() if day else known[0][0] if known else None
+            found = supervision.find_export(db, wanted) if wanted else None
+    if found is None:
+        raise _Failure("there is no export of this day; one is made when a day is over")
+    to.mkdir(parents=True, exist_ok=True)
+    for name, content in ((found.name, found.file), (found.manifest_name, found.manifest.encode())):
+        (to / name).write_bytes(content)
+        click.echo(to / name)
 
 
 class _KnownHashes:

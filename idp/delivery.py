@@ -83,6 +83,34 @@ _WORDS = {
         "Một lần sử dụng dữ liệu của bạn từng được niêm phong nay đã có trong lịch sử của bạn.",
         "A use of your data that had been kept sealed is now in your record.",
     ),
+    NoticeKind.FIRST_USE: (
+        "Một cơ quan, tổ chức vừa sử dụng dữ liệu của bạn lần đầu qua Sen ID.",
+        "An agency used your data through Sen ID for the first time.",
+    ),
+    NoticeKind.NEW_DATA: (
+        "Một cơ quan, tổ chức vừa đọc dữ liệu của bạn mà trước đây chưa từng đọc, hoặc dữ liệu nhạy cảm.",
+        "An agency read data of yours that it had not read before, or sensitive data.",
+    ),
+    NoticeKind.UNUSUAL_USE: (
+        "Dữ liệu của bạn vừa được sử dụng qua Sen ID theo cách bất thường.",
+        "Your data was used through Sen ID in an unusual way.",
+    ),
+    NoticeKind.WITHDRAWAL_MOVED: (
+        "Có thông tin mới về việc rút lại sự đồng ý của bạn.",
+        "There is news of a consent that you withdrew.",
+    ),
+    NoticeKind.CONSENT_ENDS: (
+        "Một sự đồng ý của bạn sắp hết hạn.",
+        "A consent of yours ends soon.",
+    ),
+    NoticeKind.RECONFIRM: (
+        "Một sự đồng ý cần bạn xác nhận lại.",
+        "A consent has to be confirmed by you.",
+    ),
+    NoticeKind.DIGEST: (
+        "Tổng kết tháng về việc sử dụng dữ liệu của bạn qua Sen ID đã có.",
+        "The month's summary of the uses of your data through Sen ID is there.",
+    ),
     NoticeKind.QR_APPROVED: (
         "Điện thoại của bạn vừa cho phép một trình duyệt đăng nhập vào tài khoản Sen ID của bạn.",
         "Your phone has just let a browser sign in to your Sen ID account.",
@@ -90,6 +118,9 @@ _WORDS = {
 }
 _LANGUAGES = ("vi", "en")
 _SUBJECT = ("thông báo về tài khoản của bạn", "a notice about your account")
+_DISCREET_SUBJECT = ("Thông báo mới", "New notice")
+_DISCREET = ("Bạn có thông báo mới.", "You have a new notice.")
+"""For who shares a phone or a home with somebody she fears: not even what kind of thing happened."""
 _NOT_ASKED = (
     "Sen ID không bao giờ gọi điện hoặc viết thư để hỏi mật khẩu hay mã của bạn.",
     "Sen ID never calls or writes to ask for your password or a code.",
@@ -110,22 +141,26 @@ def deliver(installation: Installation) -> dict[str, int]:
     for _ in range(_A_ROUND):
         with installation.engine.begin() as db:
             now = installation.clock()
-            due = installation.services(db).notices.claim(ways, now, now + _CLAIM)
-        if due is None:
-            break
-        outcome[_send(installation, due)] += 1
+            services = installation.services(db)
+            due = services.notices.claim(ways, now, now + _CLAIM)
+            if due is None:
+                break
+            discreet = services.notice_choices.of(due.subject_id).is_discreet
+        outcome[_send(installation, due, is_discreet=discreet)] += 1
     return outcome
 
 
-def _send(installation: Installation, notice: Notice) -> str:
+def _send(installation: Installation, notice: Notice, *, is_discreet: bool) -> str:
     assert notice.by is not None  # noqa: S101 - claimed by its way
     with for_reading(installation.engine).begin() as db:
         language = installation.services(db).contact_book.language_of(notice.subject_id)
     message = Message(
         id=notice.id,
         to=notice.address,
-        subject=f"Sen ID: {' / '.join(_in(language, _SUBJECT))}",
-        text=_text(notice, installation.settings.issuer, installation.vault, language),
+        subject=_subject(language, is_discreet=is_discreet),
+        text=_discreet_text(installation.settings.issuer, language)
+        if is_discreet
+        else _text(notice, installation.settings.issuer, installation.vault, language),
         made_at=notice.made_at,
     )
     try:
@@ -150,6 +185,15 @@ def _again(notice: Notice, now: datetime) -> datetime | None:
 def _in(language: str | None, words: tuple[str, str]) -> tuple[str, ...]:
     """Return the words in this language, or in both where it is unknown or none of ours."""
     return (words[_LANGUAGES.index(language)],) if language in _LANGUAGES else words
+
+
+def _subject(language: str | None, *, is_discreet: bool) -> str:
+    words = " / ".join(_in(language, _DISCREET_SUBJECT if is_discreet else _SUBJECT))
+    return words if is_discreet else f"Sen ID: {words}"
+
+
+def _discreet_text(issuer: str, language: str | None) -> str:
+    return f"{' / '.join(_in(language, _DISCREET))} {issuer}/me/notices"
 
 
 def _text(notice: Notice, issuer: str, vault: Vault, language: str | None) -> str:

@@ -55,6 +55,7 @@ PHONE_CODE_ADDRESS = Limit("phone-code/address", 20, timedelta(hours=1))
 ACTIVATION_ACCOUNT = Limit("activation/account", 10, timedelta(hours=1))
 ACTIVATION_ADDRESS = Limit("activation/address", 50, timedelta(hours=1))
 DESK_SEARCH = Limit("desk/search", 20, timedelta(hours=1))
+INSPECTION = Limit("inspection/find", 20, timedelta(hours=1))
 CASES = Limit("cases/person", 20, timedelta(days=1))
 REFUSAL = Limit("refusal/same", 1, timedelta(days=1))
 """Entries of one grant's refusals for one reason."""

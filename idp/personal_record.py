@@ -16,12 +16,22 @@ from accounts.applications import Application, Outcome
 from accounts.attributes import DICTIONARY, best_value
 from accounts.face_checks import face_check
 from accounts.mandates import mandate
+from accounts.notice_choices import notice_choice
 from accounts.phones import phone
 from accounts.secrets import password
 from accounts.sessions import browser_session
 from accounts.subject import subject
-from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseEntry, subject_chain
+from consent.data_use import (
+    BY_OFFICERS,
+    PROVIDER,
+    Channel,
+    SubjectRole,
+    Use,
+    UseEntry,
+    subject_chain,
+)
 from consent.decisions import consent, notice
+from consent.seen import seen_use
 from consent.withdrawals import withdrawal
 from idp.login.qr import qr_sign_in
 from idp.oidc.grants import oauth_grant
@@ -37,6 +47,8 @@ _UNTOLD = {
     "oauth_grant": set[str](),
     "mandate": set[str](),
     "subject_chain": {"subject_id", "oldest_at"},
+    "notice_choice": {"subject_id"},
+    "seen_use": {"subject_id"},
     "account_lock": set[str](),
     "phone": {"account_id", "public_key"},
     "face_check": {"ticket_hash", "account_id"},
@@ -124,6 +136,10 @@ class PersonalRecord:
                 }
                 for one in services.notices.of_subject(self._subject_id)
             ],
+            "notice_choices": self._rows(
+                notice_choice, notice_choice.c.subject_id == self._subject_id
+            ),
+            "agencies_seen": self._rows(seen_use, seen_use.c.subject_id == self._subject_id),
             "incidents": [
                 {
                     "number": one.number,
@@ -281,7 +297,7 @@ class PersonalRecord:
 
     def _use(self, entry: UseEntry) -> dict[str, Any]:
         use = entry.use
-        is_staff = use.channel is Channel.STAFF_VIEW
+        is_staff = use.channel in BY_OFFICERS
         other = use.other_party
         return {
             "id": entry.id,

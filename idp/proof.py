@@ -6,12 +6,13 @@ import base64
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO, Any
 
 import orjson
 from sqlalchemy import Connection
 
-from consent.data_use import PROVIDER, Channel, Use
+from consent.data_use import PROVIDER, Channel, SubjectRole, Use
 from consent.ledger import chain, head_map, tiles
 from consent.ledger.epoch import ROOT_LOG
 from consent.ledger.note import signed
@@ -31,20 +32,28 @@ class NotYetError(Exception):
     """There is no published log yet."""
 
 
-def note_proof(services: Services, subject_id: str) -> None:
-    """Write the use entry by which the person sees that her uses were given out."""
-    services.use_log.record(
-        Use(
-            subject_id=subject_id,
-            client_id=PROVIDER,
-            channel=Channel.EXPORT,
-            attributes=(),
-            purpose="own-copy",
-            purpose_version=1,
-            legal_basis="right-of-access",
-            correlation=services.correlation,
-        )
+def note_copy(
+    services: Services, subject_id: str, *, by: str, role: SubjectRole = SubjectRole.PRIMARY
+) -> None:
+    """Write the use entry by which it is seen that uses were given out. Whoever took another's, or an
+    organisation's, has an entry as well.
+    """
+    own = Use(
+        subject_id=by,
+        client_id=PROVIDER,
+        channel=Channel.EXPORT,
+        attributes=(),
+        purpose="own-copy",
+        purpose_version=1,
+        legal_basis="right-of-access",
+        correlation=services.correlation,
     )
+    if by == subject_id:
+        services.use_log.record(own)
+        return
+    theirs = replace(own, subject_id=subject_id, subject_role=role, other_party=by)
+    services.use_log.record(replace(own, other_party=subject_id))
+    services.use_log.record(theirs)
 
 
 def write(

@@ -10,12 +10,14 @@ abandoned applications   one year without the visit that they wait for; our own 
 requests of officers     two years after their answer, as refused applications
 about contacts
 notices                  one year; our own choice
+agencies seen            as use entries, from the month of an agency's last use
 =======================  ============================================================================
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from consent import seen
 from idp import audit
 from idp.services import Installation, Services
 
@@ -39,6 +41,7 @@ def purge(installation: Installation) -> dict[str, int]:
             + services.unlock_requests.purge(now - kept.refused)
         ),
         "requests to agencies": lambda services: services.cases.purge(before),
+        "agencies seen": lambda services: seen.purge(services.db, before),
         "notices": lambda services: services.notices.purge(now - NOTICES_KEPT),
     }
     gone = dict.fromkeys(tasks, 0)

@@ -21,6 +21,7 @@ from accounts.face_checks import FaceChecks
 from accounts.incidents import Incidents
 from accounts.levels import AuthenticationMethod, acr_values
 from accounts.mandates import Mandates
+from accounts.notice_choices import NoticeChoices
 from accounts.notices import By, Notices
 from accounts.officers import Officer, Officers
 from accounts.phone_invitations import PhoneInvitations
@@ -84,6 +85,7 @@ from idp.places import read_places
 from idp.recovering import Recovering
 from idp.settings import Settings
 from idp.standing import Standing
+from idp.telling import Telling
 
 BRAND = "Sen ID"
 Made = TypeVar("Made")
@@ -510,6 +512,24 @@ class Services:
     def contact_book(self) -> ContactBook:
         """People's contact data."""
         return ContactBook(self.held, self.notices, self.accounts)
+
+    @lazily
+    def notice_choices(self) -> NoticeChoices:
+        """What people want to be told, and where."""
+        return NoticeChoices(self.db, self.installation.clock)
+
+    @lazily
+    def telling(self) -> Telling:
+        """Telling people about uses of their data."""
+        return Telling(
+            self.notices,
+            self.contact_book,
+            self.notice_choices,
+            self.mandates,
+            self.accounts,
+            self.held,
+            self.installation.clock,
+        )
 
     @lazily
     def contact_requests(self) -> ContactRequests:

@@ -137,6 +137,8 @@ class Settings:
     """Who may seal a read, by client id."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retention: Retention = field(default_factory=Retention)
+    leave_to: str = "https://www.google.com.vn/"
+    """Where a person is brought who leaves her pages at once: what anybody may have open."""
 
     @property
     def is_secure(self) -> bool:
@@ -181,6 +183,7 @@ _KNOWN = {
     "REPORT_HOURS": "report_hours",
     "OVERSIGHT_KEY": "oversight_key",
     "SEALING_CLIENTS": "sealing_clients",
+    "LEAVE_TO": "leave_to",
     "CONFIG": "config",
 }
 _X25519_BYTES = 32
@@ -225,6 +228,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         report_within=timedelta(hours=_count(values, "report_hours", 24, most=9999, least=1)),
         oversight_key=_oversight_key(values),
         sealing_clients=frozenset(values.get("sealing_clients", "").split(",")) - {""},
+        leave_to=_leave_to(values.get("leave_to", Settings.leave_to)),
         retention=Retention(
             _count(values, "keep_uses_years", 5, most=100, least=5),
             timedelta(days=_count(values, "keep_refused_days", 730, most=9999, least=30)),
@@ -275,6 +279,19 @@ def _from_file(path: str) -> dict[str, str]:
         key: ",".join(map(str, value)) if isinstance(value, list) else str(value)
         for key, value in document.items()
     }
+
+
+def _leave_to(text: str) -> str:
+    parts = urlsplit(text)
+    if (
+        not text.isascii()
+        or not text.isprintable()
+        or " " in text
+        or ";" in text
+        or not (parts.hostname and (parts.scheme == "https" or is_loopback(parts.hostname)))
+    ):
+        raise SettingsError(f"SEN_LEAVE_TO={text!r} must be an https address")
+    return text
 
 
 def _issuer(text: str) -> str:

@@ -1,5 +1,6 @@
 """Upkeep in the background: what expired is removed, the registers' news is followed, registers that
-owe an answer are asked again, notices and the outbox are delivered, and the published logs are kept.
+owe an answer are asked again, notices and the outbox are delivered, the published logs are kept and
+followed, and inspectors' exports are made.
 """
 
 import threading
@@ -11,14 +12,18 @@ from consent.use_receipts import KeptReceipts
 from idp import (
     audit,
     changes,
+    consent_care,
     data_rotation,
     delivery,
     dispatch,
+    following,
     ledger,
     reconciling,
     register_checks,
     retention,
+    supervision,
     unsealing,
+    use_notices,
 )
 from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
@@ -60,6 +65,7 @@ def purge(installation: Installation) -> dict[str, int]:
                 (now - REPORTED_WITHIN).date()
             ),
             "use receipts": KeptReceipts(db).purge(now - _RECEIPTS_KEPT),
+            "exports": supervision.purge(db, now),
         }
     gone |= retention.purge(installation)
     return {**gone, "data keys": data_rotation.destroy_outlived(installation)}
@@ -77,6 +83,10 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
         ("reconciliation", reconciling.INTERVAL, reconciling.reconcile_due),
         ("unsealing", unsealing.INTERVAL, unsealing.unseal_due),
         ("outbox", dispatch.INTERVAL, dispatch.dispatch),
+        ("following", following.INTERVAL, following.follow),
+        ("exports", INTERVAL, supervision.export_due),
+        ("months", INTERVAL, use_notices.tell_months),
+        ("consents", INTERVAL, consent_care.care),
     ]
     if installation.messengers:
         kinds.append(("notices", delivery.INTERVAL, delivery.deliver))

@@ -11,6 +11,7 @@ import accounts.chip_requests
 import accounts.contact_requests
 import accounts.data_keys
 import accounts.mandates
+import accounts.notice_choices
 import accounts.notices
 import accounts.officers
 import accounts.second_factors
@@ -21,14 +22,18 @@ import accounts.unlocking  # noqa: F401
 import connectors.cursor  # noqa: F401
 import consent.data_use
 import consent.decisions
-import consent.log_state  # noqa: F401
+import consent.following
+import consent.log_state
+import consent.seen
+import consent.tallies  # noqa: F401
 import idp.keys
 import idp.limits
 import idp.log_keys
 import idp.login.interaction
 import idp.oidc.client_auth
 import idp.oidc.grants
-import idp.oidc.relying_parties  # noqa: F401
+import idp.oidc.relying_parties
+import idp.supervision  # noqa: F401
 from accounts.schema import metadata
 
 connection = context.config.attributes["connection"]

@@ -24,6 +24,7 @@ class Role:
     level: str = "02"
     office: str = ""
     """Where an officer serves, as citizens read it; nobody else has one."""
+    duty: str = "desk"
 
 
 NEWCOMER = Role("cong-dan-1", {"vi": "Công dân", "en": "Citizen"})
@@ -51,7 +52,14 @@ BEGINNER = Role(
     has_password=True,
     level="01",
 )
-ROLES = (NEWCOMER, FOREIGNER, DIRECTOR, CITIZEN, SECOND_CITIZEN, OFFICER, BEGINNER)
+INSPECTOR = Role(
+    "thanh-tra-1",
+    {"vi": "Thanh tra bảo vệ dữ liệu", "en": "Data-protection inspector"},
+    has_password=True,
+    office="Cục An toàn dữ liệu Mẫu",
+    duty="inspector",
+)
+ROLES = (NEWCOMER, FOREIGNER, DIRECTOR, CITIZEN, SECOND_CITIZEN, OFFICER, BEGINNER, INSPECTOR)
 
 
 def choose(find: Find, credentials: dict[str, str]) -> dict[str, Any]:

@@ -280,7 +280,8 @@ def _seed_once(folder: Path, issuer: str) -> None:
     _sen(folder, issuer, "seed", str(document))
     for role in people.ROLES:
         if role.office:
-            _sen(folder, issuer, "officer", "add", role.login, "--office", role.office)
+            place = ("--office", role.office, "--role", role.duty)
+            _sen(folder, issuer, "officer", "add", role.login, *place)
     _write(loaded, digest)
 
 

@@ -20,6 +20,8 @@ MEDIA_TYPE = f"application/{TOKEN_TYPE}"
 _SCHEMA = "urn:vn:eid:event:"
 WITHDRAWN = f"{_SCHEMA}consent-withdrawn"
 NARROWED = f"{_SCHEMA}consent-narrowed"
+PAUSED = f"{_SCHEMA}consent-paused"
+RENEWED = f"{_SCHEMA}consent-renewed"
 
 
 @dataclass(frozen=True, slots=True)

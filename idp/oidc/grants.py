@@ -5,7 +5,7 @@ marks the grant's row, so each release needs to look at this one row only.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -45,7 +45,8 @@ from consent.data_use import (
     subject_chain,
     subject_key,
 )
-from consent.decisions import ConsentState, consent
+from consent.decisions import Consent, ConsentState, consent
+from consent.purposes import is_current
 from idp.oidc import data_use_requests
 from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.codes import AuthorizationCode
@@ -331,6 +332,8 @@ class Grants:
         return (
             grant.revoked_at is None
             and self._clock() < grant.expires_at
+            # What was agreed to is not what the purpose says now.
+            and is_current(grant.purpose, grant.purpose_version)
             and self._may_act(grant.mandate_id, grant.subject_id, grant.purpose)
         )
 
@@ -413,21 +416,27 @@ class Grants:
         """End everything a relying party holds."""
         return self._revoke(oauth_grant.c.client_id == client_id)
 
-    def follow_consent(self, old_id: str, new_id: str, attributes: frozenset[str]) -> None:
+    def follow_consent(self, old_id: str, new: Consent) -> None:
         """Move grants from a superseded consent to its successor, dropping what it no longer
-        permits.
+        permits; they end when it does.
         """
         rows = self._db.execute(
-            select(oauth_grant.c.id, oauth_grant.c.attributes).where(
+            select(oauth_grant).where(
                 oauth_grant.c.consent_id == old_id, oauth_grant.c.revoked_at.is_(None)
             )
         ).all()
         for row in rows:
-            kept = sorted(attributes.intersection(orjson.loads(row.attributes)))
+            kept = sorted(new.attributes.intersection(orjson.loads(row.attributes)))
+            lifetime = self._lifetime(row.level, offline=row.offline)
             self._db.execute(
                 update(oauth_grant)
                 .where(oauth_grant.c.id == row.id)
-                .values(consent_id=new_id, attributes=orjson.dumps(kept).decode())
+                .values(
+                    consent_id=new.id,
+                    attributes=orjson.dumps(kept).decode(),
+                    purpose_version=new.purpose_version,
+                    expires_at=min(new.valid_until, row.created_at + lifetime),
+                )
             )
 
     def purge(self, before: datetime) -> int:
@@ -475,13 +484,16 @@ class Grants:
             .values(revoked_at=self._clock())
         ).rowcount
 
-    def _values(self, code: AuthorizationCode, standing: Any, now: datetime) -> dict[str, Any]:
+    def _lifetime(self, level: int, *, offline: bool) -> timedelta:
         lives = self._lifetimes
-        lifetime = (
+        return (
             lives.refresh_absolute
-            if code.offline
-            else lives.session_absolute[AuthenticationLevel(code.level)]
+            if offline
+            else lives.session_absolute[AuthenticationLevel(level)]
         )
+
+    def _values(self, code: AuthorizationCode, standing: Any, now: datetime) -> dict[str, Any]:
+        lifetime = self._lifetime(code.level, offline=code.offline)
         return {
             "id": code.grant_id,
             "client_id": code.client_id,

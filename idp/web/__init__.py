@@ -11,7 +11,9 @@ from idp.web.citizen import (
     details,
     download,
     incidents,
+    leaving,
     lock,
+    notice_choices,
     notices,
     passkeys,
     proof,
@@ -41,10 +43,14 @@ from idp.web.protocol import (
     logout,
     receipts,
     tokens,
+    transparency,
     use_reports,
     verifying,
 )
 from idp.web.protocol import cases as agency_cases
+from idp.web.regulator import cases as regulator_cases
+from idp.web.regulator import exports as regulator_exports
+from idp.web.regulator import overview
 from idp.web.sign_in import (
     acting_for,
     activation,
@@ -78,6 +84,7 @@ def register(app: flask.Flask) -> None:
         audits.blueprint,
         ledger.blueprint,
         verifying.blueprint,
+        transparency.blueprint,
         # For a person who signs in.
         front.blueprint,
         password.blueprint,
@@ -108,6 +115,8 @@ def register(app: flask.Flask) -> None:
         download.blueprint,
         proof.blueprint,
         notices.blueprint,
+        notice_choices.blueprint,
+        leaving.blueprint,
         incidents.blueprint,
         lock.blueprint,
         citizen_applications.blueprint,
@@ -125,6 +134,10 @@ def register(app: flask.Flask) -> None:
         desk_incidents.blueprint,
         desk_cases.blueprint,
         desk_recovery.blueprint,
+        # For inspectors of the data-protection authority.
+        overview.blueprint,
+        regulator_cases.blueprint,
+        regulator_exports.blueprint,
         # For operators.
         operations.blueprint,
     ):

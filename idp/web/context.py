@@ -17,7 +17,7 @@ from idp.web import transaction
 _BROWSER_COOKIE = "sen_browser"
 _SESSION_COOKIE = "sen_session"
 _KNOWN_COOKIE = "sen_known"
-_OWN_PAGES = ("/me", "/desk")
+_OWN_PAGES = ("/me", "/desk", "/regulator")
 LANGUAGE_COOKIE = "sen_language"
 _COOKIE_VALUE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BROWSERS = (

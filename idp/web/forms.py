@@ -11,7 +11,10 @@ from idp.login.errors import InteractionGoneError
 from idp.web import context
 
 _SIGN_IN = "/sign-in/password"
-_LOCAL_PAGE = re.compile(r"/(me(/[a-z]+(-[a-z]+)*){0,2}|desk(/[a-z]+)?|app/([a-z]+)?)?", re.ASCII)
+_LOCAL_PAGE = re.compile(
+    r"/(me(/[a-z]+(-[a-z]+)*){0,2}(\?[A-Za-z0-9=&_%.\-]{0,1000})?|desk(/[a-z]+)?|regulator|app/([a-z]+)?)?",
+    re.ASCII,
+)
 _ANYWHERE = re.compile(r"/[A-Za-z0-9/_\-]*(\?[A-Za-z0-9=&_%.\-]*)?", re.ASCII)
 _WITH_FILE = frozenset({"steps.compare_face"})
 # Relying parties and browsers sent by them post here; these endpoints have proofs of their own.

@@ -37,6 +37,16 @@ def allow_camera() -> None:
     flask.g.uses_camera = True
 
 
+def allow_keeping(seconds: int) -> None:
+    """Let anybody keep this page for so long: it shows nobody's own things and carries no form."""
+    flask.g.public_seconds = seconds
+
+
+def is_public() -> bool:
+    """True when this answer is one that anybody may keep."""
+    return "public_seconds" in flask.g
+
+
 def allow_only(script_hash: str, style_hash: str) -> None:
     """Let this page, which is one file to be kept, run just the script and style that are in it."""
     flask.g.own_policy = "; ".join(
@@ -111,6 +121,10 @@ def install(app: flask.Flask, *, is_secure: bool) -> None:
         if flask.request.endpoint == "static" and response.status_code in {200, 304}:
             is_named = "v" in flask.request.args or "/vendor/" in flask.request.path
             headers["Cache-Control"] = _IMMUTABLE if is_named else _STATIC_AGE
+        elif is_public() and response.status_code == 200:
+            headers["Cache-Control"] = f"public, max-age={flask.g.public_seconds}"
+            # The language is chosen by these.
+            headers.add("Vary", "Accept-Language, Cookie")
         elif "Cache-Control" not in headers or flask.request.endpoint == "static":
             headers["Cache-Control"] = "no-store"
             headers.add("Vary", "Cookie")

@@ -142,7 +142,7 @@ def _may_be_approved_elsewhere(under_way: Journey | None, reason: str) -> bool:
     if under_way is not None:
         return reason in {"sign-in", "reauthentication"}
     target = forms.local_page(flask.request.values.get("next", ""))
-    return reason == "sign-in" and not target.startswith(("/app/", "/desk"))
+    return reason == "sign-in" and not target.startswith(("/app/", "/desk", "/regulator"))
 
 
 def code_page(

@@ -19,6 +19,13 @@ _TITLES = {
     NoticeKind.CASE_MOVED: N_("News of your request %(what)s"),
     NoticeKind.UNSEALED: N_("A use of your data that had been kept sealed is now in your record"),
     NoticeKind.SIGN_IN: N_("Somebody signed in with a browser that you had not used before"),
+    NoticeKind.FIRST_USE: N_("%(what)s used data for the first time"),
+    NoticeKind.NEW_DATA: N_("%(what)s read data that it had not read before: %(data)s"),
+    NoticeKind.UNUSUAL_USE: N_("%(what)s used data in an unusual way: %(why)s"),
+    NoticeKind.WITHDRAWAL_MOVED: N_("%(what)s and your withdrawal: %(why)s"),
+    NoticeKind.CONSENT_ENDS: N_("Your consent for %(what)s ends soon"),
+    NoticeKind.RECONFIRM: N_("A consent for %(what)s has to be confirmed"),
+    NoticeKind.DIGEST: N_("Your data in %(month)s: agencies %(agencies)s, uses %(uses)s"),
     NoticeKind.LOCKED: N_("Your account was locked at your own wish"),
     NoticeKind.UNLOCKED: N_("Your account was unlocked with a passkey"),
     NoticeKind.RECOVERY_BEGUN: N_("A recovery of your account was begun"),
@@ -34,6 +41,12 @@ _KINDS = {
     NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed"),
     NoticeKind.SIGN_IN: N_("A sign-in with a new browser"),
     NoticeKind.QR_APPROVED: N_("A sign-in by code, approved on a phone"),
+}
+_WHY = {
+    "burst": N_("many times within an hour"),
+    "night": N_("at night, while nobody was signed in there"),
+    "stopped": N_("it says that it has stopped"),
+    "late": N_("it has not confirmed it by the legal day"),
 }
 _A_USE = N_("A use of your data")
 _CHANGES = {
@@ -51,6 +64,18 @@ _CHANGES = {
 }
 
 
+_OF_AGENCIES = frozenset(
+    {
+        NoticeKind.FIRST_USE,
+        NoticeKind.NEW_DATA,
+        NoticeKind.UNUSUAL_USE,
+        NoticeKind.WITHDRAWAL_MOVED,
+        NoticeKind.CONSENT_ENDS,
+        NoticeKind.RECONFIRM,
+    }
+)
+
+
 def title(one: Notice) -> str:
     """Return what the notice tells, in a line."""
     claim = one.facts.get("claim", "")
@@ -64,7 +89,22 @@ def title(one: Notice) -> str:
         # Signing in to one's own pages has no relying party.
         client_id = one.facts["client_id"]
         what = timeline.agency(client_id) if client_id else BRAND
-    return translate(_TITLES[one.kind], what=what)
+    if one.kind in _OF_AGENCIES:
+        what = timeline.agency(one.facts["client_id"])
+    why = one.facts.get("why") or one.facts.get("what", "")
+    return translate(
+        _TITLES[one.kind],
+        what=what,
+        why=translate(_WHY[why]) if why in _WHY else "",
+        data=", ".join(timeline.labels(one.facts.get("attributes", "").split())),
+        month=_month(one.facts.get("month", "")),
+        agencies=one.facts.get("agencies", ""),
+        uses=one.facts.get("uses", ""),
+    )
+
+
+def _month(text: str) -> str:
+    return f"{int(text[5:])}/{text[:4]}" if text else ""
 
 
 def kind(code: str) -> str:

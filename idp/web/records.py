@@ -4,27 +4,15 @@ from dataclasses import dataclass
 
 import flask
 
-from accounts.attributes import best_value
-from accounts.legal_clock import age, born_between, today
-from accounts.mandates import FOR_PEOPLE, Mandate, MandateType
+from accounts.mandates import FOR_PEOPLE
 from accounts.sessions import BrowserSession
+from consent.data_use import SubjectRole
 from consent.history import History
+from idp.telling import may_look
 from idp.web import context, person
 from idp.web.language import N_, translate
 
 _ME = N_("My data")
-_LOOKS = frozenset(
-    {
-        MandateType.LEGAL_REP,
-        MandateType.ORG_HEAD,
-        MandateType.ORG_ADMIN,
-        MandateType.PARENT,
-        MandateType.GUARDIAN,
-    }
-)
-"""Whose mandate lets them see every use of the other's data; members and proxies see their own."""
-_OWN_RECORD_FROM = 14
-"""From this age a child has her own account, and her record is hers alone (Decree 69/2024 Art. 7)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +35,13 @@ class Record:
         return person.name_of(self.subject_id) if self.of else None
 
     @property
+    def role(self) -> SubjectRole:
+        """In what role its owner appears where whoever looks does something with it."""
+        if not self.of:
+            return SubjectRole.PRIMARY
+        return SubjectRole.REPRESENTED if self.is_person else SubjectRole.ORGANISATION
+
+    @property
     def is_of_another(self) -> bool:
         """True when it is another person's, not an organisation's."""
         return bool(self.of) and self.is_person
@@ -54,6 +49,7 @@ class Record:
 
 def readable(session: BrowserSession) -> list[Record]:
     """Return the records that she may read, her own first."""
+    services = context.services()
     own = Record(session.subject_id, "", translate(_ME), is_person=True)
     represented = [
         Record(
@@ -62,8 +58,8 @@ def readable(session: BrowserSession) -> list[Record]:
             person.name_of(mandate.principal_id),
             mandate.type in FOR_PEOPLE,
         )
-        for mandate in context.services().mandates.held_by(session.subject_id)
-        if _may_look(mandate)
+        for mandate in services.mandates.held_by(session.subject_id)
+        if may_look(mandate, services.held, services.installation.clock)
     ]
     return [own, *represented]
 
@@ -72,14 +68,3 @@ def chosen(records: list[Record]) -> Record:
     """Return the record that the address names by ``of``; without it, or with another's, her own."""
     wanted = flask.request.args.get("of", "")
     return next((one for one in records if one.of == wanted), records[0])
-
-
-def _may_look(mandate: Mandate) -> bool:
-    if mandate.type is not MandateType.PARENT:
-        return mandate.type in _LOOKS
-    held = context.services().held.of_subject(mandate.principal_id)
-    try:
-        _first, last = born_between(str(best_value(held, "birthdate")))
-    except ValueError:
-        return False
-    return age(last, today(context.installation().clock())) < _OWN_RECORD_FROM

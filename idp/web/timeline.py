@@ -9,7 +9,7 @@ from typing import Any
 import flask
 
 from accounts.attributes import DICTIONARY, IMPLIED
-from consent.data_use import PROVIDER, Channel, Outcome, SubjectRole, UseEntry
+from consent.data_use import BY_OFFICERS, PROVIDER, Channel, Outcome, SubjectRole, UseEntry
 from consent.purposes import LEGAL_BASES, PURPOSES
 from idp.oidc.disclosure import WITHHELD
 from idp.services import BRAND
@@ -24,6 +24,7 @@ _ACTIONS = {
     Channel.CONNECTOR_PUSH: N_("Heard from the register that your data changed"),
     Channel.ISSUING: N_("Recorded your data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at your data"),
+    Channel.REGULATOR_VIEW: N_("An inspector of the authority looked at your request"),
     Channel.OPERATOR_VIEW: N_("An operator looked at your account"),
     Channel.SEALED: N_("Read data under seal"),
     Channel.AUDIT_OPENING: N_("An auditor drew an entry of yours by lot and checked it"),
@@ -40,6 +41,9 @@ _ACTIONS_ON_ORGANISATION = {
     Channel.CONNECTOR_PUSH: N_("Heard from the register that the organisation's data changed"),
     Channel.ISSUING: N_("Recorded the organisation's data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at the organisation's data"),
+    Channel.REGULATOR_VIEW: N_(
+        "An inspector of the authority looked at the organisation's request"
+    ),
     Channel.OPERATOR_VIEW: N_("An operator looked at the organisation's account"),
     Channel.SEALED: N_("Read data under seal"),
     Channel.AUDIT_OPENING: N_("An auditor drew an entry of the organisation by lot and checked it"),
@@ -56,6 +60,7 @@ _ACTIONS_ON_ANOTHER = {
     Channel.CONNECTOR_PUSH: N_("Heard from the register that this person's data changed"),
     Channel.ISSUING: N_("Recorded this person's data when the account was issued"),
     Channel.STAFF_VIEW: N_("An officer looked at this person's data"),
+    Channel.REGULATOR_VIEW: N_("An inspector of the authority looked at this person's request"),
     Channel.OPERATOR_VIEW: N_("An operator looked at this person's account"),
     Channel.SEALED: N_("Read data under seal"),
     Channel.AUDIT_OPENING: N_("An auditor drew an entry of this person by lot and checked it"),
@@ -224,7 +229,7 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
     if is_organisation and "represents" in told:
         told = (*_REPRESENTED, *(claim for claim in told if claim != "represents"))
     attributes = labels(told)
-    is_staff = use.channel is Channel.STAFF_VIEW
+    is_staff = use.channel in BY_OFFICERS
     named = use.other_party is not None and not is_staff
     other_party = _other(use.other_party or "") if named else None
     return {

@@ -1,6 +1,7 @@
 """The command line."""
 
 import gc
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -229,9 +230,22 @@ def test_officers_are_appointed_listed_and_removed(environment: Path) -> None:
     assert "level 02" in failed("officer", "add", "hoa", "--office", "Công an phường Mẫu")
     sign = told("officer", "add", "lan", "--office", "Công an phường Mẫu").split()[1]
     assert told("officer", "list").startswith(f"{sign}\t")
+    inspector = ("--office", "Cục Mẫu", "--role", "inspector")
+    assert "appointed" in told("officer", "add", "minh", *inspector)
+    assert "\tinspector\tCục Mẫu" in told("officer", "list")
+    assert "removed" in told("officer", "remove", "minh")
     assert "removed" in told("officer", "remove", "lan")
     assert told("officer", "list") == ""
     assert "no office" in failed("officer", "remove", "lan")
+
+
+def test_a_days_figures_are_written_with_their_manifest(environment: Path) -> None:
+    folder = environment / "exports"
+    told("ledger", "run", "--once")
+    assert "no export" in failed("regulator", "export", "--day", "2020-01-01", "--to", str(folder))
+    file, manifest = told("regulator", "export", "--to", str(folder)).split()
+    assert b'"name":"root"' in gzip.decompress(Path(file).read_bytes())
+    assert Path(manifest).read_text("ascii").count(".") == 2
 
 
 def test_a_head_is_appointed_and_dismissed(environment: Path) -> None:

@@ -32,6 +32,7 @@ NOT_SEALED = {
     "ledger_policy.digest", "ledger_tile.data",
     "notice.hash", "passkey.credential_id", "passkey.public_key", "passkey.user_handle",
     "phone.public_key", "phone_invitation.code_mac", "qr_sign_in.browser", "qr_sign_in.signature",
+    "regulator_export.file",
     "spent_assertion.key", "subject_chain.head", "subject_chain.removed_head",
 }  # fmt: skip
 

@@ -83,6 +83,7 @@ class Site:
         self._settings.setdefault("SEN_OUTBOUND_ALLOW", ",".join(places))
         establish(self.registers)
         self._settings.setdefault("SEN_CSCA_FILE", str(authority_file(self.registers)))
+        self._settings.setdefault("SEN_LEAVE_TO", f"{self.bank.origin}/")
         parties = (self.portal, self.bank)
         given = {party.client_id: secrets.token_urlsafe(32) for party in parties}
         registered = [party.registration_at_provider(given[party.client_id]) for party in parties]
@@ -154,9 +155,9 @@ class Site:
         path.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
         self._sen("seed", str(path))
 
-    def appoint(self, person: Person, office: str) -> None:
-        """Let the person work at the officers' desk."""
-        self._sen("officer", "add", person.login, "--office", office)
+    def appoint(self, person: Person, office: str, role: str = "desk") -> None:
+        """Let the person work at the officers' desk, or supervise."""
+        self._sen("officer", "add", person.login, "--office", office, "--role", role)
 
     def hear(self) -> int:
         """Have the registers' news followed now, as the provider does by itself every 20 seconds."""

@@ -19,6 +19,7 @@ def test_public_pages_are_accessible(site: Site, visit: Visit) -> None:
     for name, path in (
         ("home", "/"),
         ("about", "/about"),
+        ("transparency", "/transparency"),
         ("attributes", "/attributes"),
         ("signed-out", "/signed-out"),
         ("recover", "/recover"),
@@ -240,6 +241,7 @@ def test_own_pages_are_accessible_when_much_has_happened(
     for path, name in (
         ("uses?channel=userinfo", "uses-narrowed"),
         ("uses/2", "use"),
+        ("uses/copy?agency=demo-portal&since=2026-01-01", "uses-copy"),
         ("agencies", "agencies"),
         ("months", "months"),
     ):
@@ -280,6 +282,54 @@ def test_own_pages_are_accessible_when_much_has_happened(
     phone.go("/sign-in")
     phone.give_password(citizen)
     phone.look("sign-in-code")
+
+    visit.go("/me/notices/choices")
+    visit.look("me-notices-choices")
+    visit.page.locator("label[for=discreet]").click()
+    visit.press("choices-save")
+    visit.look("me-notices-choices-discreet")
+    visit.go("/me")
+    visit.go("/me/uses")
+    assert visit.page.title() == "Sen ID"
+    visit.look("me-uses-discreet")
+    visit.press("leave")
+    visit.is_at(site.bank)
+    # Her page gave its place in the history away, and the one before is not shown again.
+    visit.page.go_back()
+    visit.is_on("/sign-in")
+
+
+def test_inspectors_pages_are_accessible(site: Site, enter: Callable[..., Visit]) -> None:
+    inspector, citizen = site.person("passkey"), site.person("password")
+    site.appoint(inspector, "Cục An toàn dữ liệu Mẫu", "inspector")
+    asking, visit = enter(), enter()
+    visit.tolerate_status(404)
+    asking.begin(site.portal)
+    asking.give_password(citizen)
+    asking.decide()
+    asking.is_at(site.portal)
+    asking.go("/me/cases/ask?right=object&use=2")
+    asking.fill(words="Tôi không đồng ý với việc sử dụng này.")
+    asking.press("case-send")
+    reference = asking.page.locator("main code").first.inner_text()
+    visit.take_authenticator(inspector)
+    visit.go("/sign-in?next=/regulator")
+    visit.use_passkey()
+    visit.is_on("/regulator")
+    visit.fill(reference="ABCD-EFGH")
+    visit.press("find-submit")
+    visit.look("regulator-nothing-found")
+    visit.fill(reference=reference)
+    visit.press("find-submit")
+    visit.look("regulator-case")
+    visit.go("/regulator/exports")
+    visit.look("regulator-exports")
+    visit.go("/regulator")
+    visit.look("regulator")
+    asking.go("/me/uses")
+    asking.sees("Cục An toàn dữ liệu Mẫu")
+    visit.go("/transparency")
+    visit.look("transparency-with-figures")
 
 
 def test_the_relying_parties_pages_are_accessible(site: Site, visit: Visit) -> None:

@@ -5,15 +5,17 @@ from io import BytesIO
 from typing import Any
 
 import flask
+from markupsafe import Markup
 
 from accounts.attributes import DICTIONARY, SENSITIVE
 from consent import receipts
-from consent.decisions import Consent, ConsentState
+from consent.decisions import Consent, ConsentState, notice_hash
+from consent.purposes import LEGAL_BASES, PURPOSES
 from consent.withdrawals import Withdrawal
 from idp import audit
 from idp.oidc import events
 from idp.oidc.subject import pairwise_sub
-from idp.web import context, person, printed, timeline
+from idp.web import context, person, printed, time_limits, timeline
 from idp.web.language import N_, show_date, show_datetime, translate
 
 blueprint = flask.Blueprint("consents", __name__)
@@ -23,13 +25,17 @@ _NOTICE = N_("Fingerprint of the text that was shown")
 _STATES = {
     "active": N_("In force"),
     "paused": N_("Paused"),
+    "reconfirm": N_("Waits to be confirmed"),
     "withdrawn": N_("Withdrawn"),
     "expired": N_("Expired"),
     "superseded": N_("Replaced by a newer one"),
 }
-_STANDING = frozenset({ConsentState.ACTIVE, ConsentState.PAUSED})
+_STANDING = frozenset({ConsentState.ACTIVE, ConsentState.PAUSED, ConsentState.RECONFIRM})
+_CONFIRMED = N_("Confirmed. It counts as your own from now on.")
 _NARROWED = N_("Done. The agency reads no more than what you kept from now on.")
-_SHORTER = {"1": 1, "30": 30, "90": 90}
+_RENEWED = N_("Renewed. It can be withdrawn at any time, as before.")
+_RENEWED_FROM = timedelta(days=30)
+"""So long before its end a consent can be renewed here."""
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 _WITHDRAWN = N_("Withdrawn. The agency can no longer read your data, and its sign-in has ended.")
 
@@ -64,15 +70,16 @@ def narrow(consent_id: str) -> flask.Response | str:
     session, form = person.required(), flask.request.form
     services = context.services()
     now = services.installation.clock()
-    lasts = form.get("lasts", "")
-    until = now + timedelta(days=_SHORTER[lasts]) if lasts in _SHORTER else _FOREVER
     changed = services.consents.narrow(
-        person.row_id(consent_id), session.subject_id, keep=form.getlist("keep"), until=until
+        person.row_id(consent_id),
+        session.subject_id,
+        keep=form.getlist("keep"),
+        until=time_limits.chosen(now, _FOREVER),
     )
     if changed is None:
         flask.abort(404)
     old, new = changed
-    services.grants.follow_consent(old.id, new.id, new.attributes)
+    services.grants.follow_consent(old.id, new)
     _tell(
         events.NARROWED,
         old,
@@ -82,6 +89,38 @@ def narrow(consent_id: str) -> flask.Response | str:
     )
     audit.security_event("consent.narrowed", account=session.account_id, party=new.client_id)
     return _page(session.subject_id, translate(_NARROWED))
+
+
+@blueprint.get("/me/consents/<consent_id>/renew")
+def ask_renewal(consent_id: str) -> str:
+    """Show what would go on, for how long at most."""
+    return _renewal(_renewable_one(consent_id))
+
+
+@blueprint.post("/me/consents/<consent_id>/renew")
+def renew(consent_id: str) -> str:
+    """Let it go on: a new version by the text that was just shown, and whatever was granted follows."""
+    session, found = person.required(), _renewable_one(consent_id)
+    services, text = context.services(), _text(found)
+    if flask.request.form.get("notice_hash") != notice_hash(text).hex():
+        return _renewal(found)
+    now = services.installation.clock()
+    changed = services.consents.renew(
+        found.id,
+        session.subject_id,
+        until=time_limits.chosen(now, now + PURPOSES[found.purpose].lasts),
+        notice_text=text,
+        language=flask.g.language,
+        authentication_level=int(session.level),
+    )
+    if changed is None:
+        flask.abort(404)
+    old, new = changed
+    services.grants.follow_consent(old.id, new)
+    until = int(new.valid_until.timestamp())
+    _tell(events.RENEWED, old, replaced_by=new.id, valid_until=until)
+    audit.security_event("consent.renewed", account=session.account_id, party=new.client_id)
+    return _page(session.subject_id, translate(_RENEWED))
 
 
 @blueprint.get("/me/consents/<consent_id>/receipt.<any(jws, pdf):kind>")
@@ -133,6 +172,120 @@ def compare(consent_id: str) -> str:
     nobody learns whether there is such a consent.
     """
     return flask.render_template("citizen/receipt.html", number=consent_id[:32])
+
+
+@blueprint.get("/me/consents/<consent_id>/confirm")
+def ask_confirmation(consent_id: str) -> str:
+    """Show what would count as the person's own word."""
+    return _confirmation(_confirmable_one(consent_id))
+
+
+@blueprint.post("/me/consents/<consent_id>/confirm")
+def confirm(consent_id: str) -> str:
+    """Let it count: a version of her own, by the text that was just shown."""
+    session, found = person.required(), _confirmable_one(consent_id)
+    services, text = context.services(), _text(found, leaving_out=SENSITIVE)
+    if flask.request.form.get("notice_hash") != notice_hash(text).hex():
+        return _confirmation(found)
+    now = services.installation.clock()
+    changed = services.consents.confirm(
+        found.id,
+        session.subject_id,
+        until=time_limits.chosen(now, now + PURPOSES[found.purpose].lasts),
+        without=SENSITIVE,
+        notice_text=text,
+        language=flask.g.language,
+        authentication_level=int(session.level),
+    )
+    if changed is None:
+        flask.abort(404)
+    audit.security_event("consent.confirmed", account=session.account_id, party=found.client_id)
+    return _page(session.subject_id, translate(_CONFIRMED))
+
+
+def _confirmable_one(consent_id: str) -> Consent:
+    session, wanted = person.required(), person.row_id(consent_id)
+    mine = context.services().consents.of_subject(session.subject_id)
+    found = next((one for one in mine if one.id == wanted), None)
+    if found is None or not _is_confirmable(found, session.subject_id):
+        flask.abort(404)
+    return found
+
+
+def _is_confirmable(found: Consent, subject_id: str) -> bool:
+    """True for what waits and is about the person herself: nobody confirms for another."""
+    now = context.installation().clock()
+    is_about = found.acting_for or found.subject_id
+    return (
+        found.state is ConsentState.RECONFIRM and is_about == subject_id and now < found.valid_until
+    )
+
+
+def _confirmation(found: Consent) -> str:
+    given_by = found.acting_for is not None
+    return _agreeing(
+        "citizen/consent_confirm.html",
+        found,
+        _text(found, leaving_out=SENSITIVE),
+        given_by=person.name_of(found.subject_id) if given_by else "",
+        has_sensitive=bool(found.attributes & SENSITIVE),
+    )
+
+
+def _renewable_one(consent_id: str) -> Consent:
+    session, wanted = person.required(), person.row_id(consent_id)
+    mine = context.services().consents.of_subject(session.subject_id)
+    found = next((one for one in mine if one.id == wanted), None)
+    if found is None or not _is_renewable(found, session.subject_id):
+        flask.abort(404)
+    return found
+
+
+def _is_renewable(found: Consent, subject_id: str) -> bool:
+    """True for the person's own that ends soon and whose purpose says what it said then."""
+    now = context.installation().clock()
+    return (
+        found.subject_id == subject_id
+        and found.acting_for is None
+        and found.is_in_force(now)
+        and found.valid_until - now <= _RENEWED_FROM
+        and found.purpose_version == PURPOSES[found.purpose].version
+    )
+
+
+def _text(found: Consent, *, leaving_out: frozenset[str] = frozenset()) -> str:
+    """Return the text that she agrees to, and that is kept by its hash."""
+    reason, basis = PURPOSES[found.purpose], LEGAL_BASES[found.legal_basis]
+    language = flask.g.language
+    return flask.render_template(
+        "citizen/_renewal.html",
+        agency=timeline.agency(found.client_id),
+        purpose={"title": reason.title[language], "details": reason.details[language]},
+        legal_basis={"title": basis.title[language], "law": basis.law[language]},
+        attributes=timeline.labels(found.attributes - leaving_out),
+        offline=found.offline,
+        until=context.installation().clock().date() + reason.lasts,
+    )
+
+
+def _renewal(found: Consent) -> str:
+    return _agreeing("citizen/consent_renew.html", found, _text(found))
+
+
+def _agreeing(template: str, found: Consent, text: str, **more: object) -> str:
+    lasts = PURPOSES[found.purpose].lasts
+    return flask.render_template(
+        template,
+        section="consents",
+        id=found.id,
+        agency=timeline.agency(found.client_id),
+        ends=found.valid_until,
+        notice=Markup(text),  # noqa: S704 - rendered by our own autoescaping template just now
+        notice_hash=notice_hash(text).hex(),
+        until=context.installation().clock() + lasts,
+        shorter=time_limits.shorter(lasts),
+        **more,
+    )
 
 
 def _tell(event: str, found: Consent, **more: object) -> None:
@@ -211,4 +364,7 @@ def _told(consent: Consent, state: str, subject_id: str) -> dict[str, Any]:
         "state": state,
         "ended_at": consent.ended_at or consent.valid_until,
         "offline": consent.offline,
+        "renewable": _is_renewable(consent, subject_id),
+        "confirmable": _is_confirmable(consent, subject_id),
+        "shorter": time_limits.shorter(consent.valid_until - context.installation().clock()),
     }

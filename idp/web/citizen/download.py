@@ -1,7 +1,5 @@
 """A copy of everything held about the person, as JSON or as a PDF; only after a fresh sign-in."""
 
-import tempfile
-from collections.abc import Iterator
 from typing import IO
 
 import flask
@@ -9,11 +7,9 @@ import flask
 from accounts.notices import NoticeKind
 from idp import audit, limits
 from idp.personal_record import PersonalRecord
-from idp.web import context, errors, journey, person, printed, transaction
+from idp.web import context, errors, files, journey, person, printed, transaction
 
 blueprint = flask.Blueprint("download", __name__)
-_CHUNK = 64 * 1024
-_IN_MEMORY = 1024 * 1024
 _TYPES = {"json": "application/json", "pdf": "application/pdf"}
 
 
@@ -43,27 +39,13 @@ def give() -> flask.Response:
     audit.security_event("record.downloaded", account=session.account_id, format=kind)
     # Committed before anything leaves; reading for seconds keeps no writer waiting.
     transaction.only_read()
-    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it was sent
     record = PersonalRecord(context.services(), session.subject_id)
-    try:
+
+    def write(file: IO[bytes]) -> None:
         if kind == "json":
             record.write_json(file)
         else:
             name = person.name_of(session.subject_id)
             printed.write(file, record.facts(), name, record.entries())
-    except BaseException:
-        file.close()
-        raise
-    size = file.tell()
-    file.seek(0)
-    response = flask.Response(_sent(file), content_type=_TYPES[kind])
-    response.headers["Content-Length"] = str(size)
-    day = context.installation().clock().strftime("%Y-%m-%d")
-    response.headers["Content-Disposition"] = f'attachment; filename="sen-id-{day}.{kind}"'
-    response.call_on_close(file.close)
-    return response
 
-
-def _sent(file: IO[bytes]) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK):
-        yield chunk
+    return files.made(write, _TYPES[kind], "sen-id", kind)

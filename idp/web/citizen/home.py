@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import flask
 
+from consent.decisions import ConsentState
 from idp.web import confirmation, context, person, timeline
 from idp.web.language import N_, translate
 
@@ -38,6 +39,12 @@ def home() -> str:
         summary={"agencies": summary.agencies, "uses": summary.uses, "days": _WINDOW_DAYS},
         days=timeline.by_day(services.use_log.of_subject(session.subject_id, limit=_NEWEST)),
         consents_active=sum(given.is_in_force(now) for given in consents),
+        to_confirm=sum(
+            given.state is ConsentState.RECONFIRM
+            and now < given.valid_until
+            and (given.acting_for or given.subject_id) == session.subject_id
+            for given in consents
+        ),
         passkeys=services.passkeys.count(session.account_id),
         levels={
             "account": translate(_ACCOUNT_LEVELS[account.level.value]),

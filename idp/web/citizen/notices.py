@@ -17,8 +17,21 @@ _ADVICE = {
     NoticeKind.UNSEALED: N_(
         "Read it under Uses: who read what, when, and since when it was recorded."
     ),
+    NoticeKind.FIRST_USE: N_("It stands in your record of uses."),
+    NoticeKind.NEW_DATA: N_("If you do not know why, ask the agency on the page of the use."),
+    NoticeKind.UNUSUAL_USE: N_("If you do not know why, ask the agency on the page of the use."),
+    NoticeKind.WITHDRAWAL_MOVED: N_("Every step stands beside the consent."),
+    NoticeKind.CONSENT_ENDS: N_("You can renew it, or let it end."),
+    NoticeKind.RECONFIRM: N_("Until you confirm it, nothing is given on it."),
+    NoticeKind.DIGEST: N_("Every use stands in your record."),
     NoticeKind.LOCKED: N_("Every sign-in ended then, and no service could read your data."),
     NoticeKind.RECOVERY_CANCELLED: N_("Your ways to sign in stay as they were."),
+}
+_PLACES = {
+    NoticeKind.WITHDRAWAL_MOVED: "/me/consents",
+    NoticeKind.CONSENT_ENDS: "/me/consents",
+    NoticeKind.RECONFIRM: "/me/consents",
+    NoticeKind.DIGEST: "/me/months",
 }
 _NOT_YOU = N_("If this was not you, say so: every sign-in ends at once and an officer sees it.")
 _NONE = N_("none")
@@ -66,5 +79,13 @@ def _told(one: Notice) -> dict[str, object]:
         "officer": timeline.officer(facts["officer"]) if facts.get("officer") else "",
         "browser": facts.get("browser", ""),
         "network": facts.get("network", ""),
+        "of": person.name_of(facts["of"]) if facts.get("of") else "",
+        "href": "" if facts.get("of") else _href(one),
         **changes,
     }
+
+
+def _href(one: Notice) -> str:
+    if "use" in one.facts:
+        return f"/me/uses/{one.facts['use']}"
+    return _PLACES.get(one.kind, "")

@@ -1,18 +1,32 @@
 """The timeline: every use of the person's data, and of those for whom she may look."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import flask
 
 from accounts.attributes import DICTIONARY
+from accounts.notices import NoticeKind
 from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
 from consent.history import LOOKS_BACK, LOOKS_BACK_SHORTLY, Agency, Month, Wanted
 from consent.purposes import LEGAL_BASES, PURPOSES
-from idp.web import confirmation, context, drawing, person, records, timeline
-from idp.web.language import N_, TIME_ZONE, translate
+from idp import audit, limits, proof
+from idp.web import (
+    confirmation,
+    context,
+    drawing,
+    errors,
+    files,
+    journey,
+    person,
+    records,
+    timeline,
+    transaction,
+)
+from idp.web.language import N_, TIME_ZONE, show_date, translate
 from idp.web.records import Record
 
 blueprint = flask.Blueprint("uses", __name__)
@@ -31,6 +45,24 @@ _CHANNEL = N_("What happened")
 _OUTCOME = N_("Outcome")
 _RELEASED = N_("Data was given")
 _REFUSED = N_("Refused")
+_FROM, _TO = N_("From"), N_("To")
+_HEADS = (
+    N_("Number"),
+    N_("Time"),
+    _AGENCY,
+    N_("Agency's identifier"),
+    _CHANNEL,
+    _OUTCOME,
+    _ATTRIBUTE,
+    _PURPOSE,
+    _BASIS,
+    N_("Law"),
+    N_("Acting for"),
+    N_("Represented by"),
+    N_("Office and officer"),
+    N_("Consent"),
+    N_("Identifier"),
+)
 
 
 @blueprint.get("/me/uses")
@@ -44,9 +76,8 @@ def uses() -> str:
     before = int(place) if re.fullmatch(r"[0-9]{1,9}", place, re.ASCII) else None
     entries = record.history.page(wanted, before=before, limit=_PAGE + 1)
     shown = entries[:_PAGE]
-    kept = {**({"of": record.of} if record.of else {}), **stated}
-    base = "/me/uses" + (f"?{urlencode(kept)}" if kept else "")
-    joint = "&" if kept else "?"
+    query = _query(record, stated)
+    base, joint = f"/me/uses{query}", "&" if query else "?"
     return flask.render_template(
         "citizen/uses.html",
         section="uses",
@@ -61,6 +92,7 @@ def uses() -> str:
         record=record,
         choices=_choices(record, stated),
         stated=stated,
+        copy=f"/me/uses/copy{query}",
         views=[
             {
                 "label": one.label,
@@ -69,6 +101,48 @@ def uses() -> str:
             }
             for one in known
         ],
+    )
+
+
+@blueprint.get("/me/uses/copy")
+def ask_copy() -> str:
+    """Say what the file holds: the uses that the address narrows to."""
+    session = person.required()
+    record = records.chosen(records.readable(session))
+    _, stated = _wanted()
+    return flask.render_template(
+        "citizen/uses_copy.html",
+        section="uses",
+        record=record,
+        narrowed=_in_words(record, stated),
+        query=_query(record, stated),
+    )
+
+
+@blueprint.post("/me/uses/copy")
+def give_copy() -> flask.Response:
+    """Note that a copy was made, then make it as a table."""
+    session = person.required()
+    record = records.chosen(records.readable(session))
+    wanted, stated = _wanted()
+    if not person.is_fresh(session):
+        here = quote(f"/me/uses/copy{_query(record, stated)}", safe="")
+        return journey.see_other(f"/sign-in?next={here}")
+    services = context.services()
+    counted = (limits.DOWNLOAD, session.account_id)
+    if services.limits.is_exhausted(counted):
+        return errors.page("too-many-failures")
+    services.limits.count_failure(counted)
+    proof.note_copy(services, record.subject_id, by=session.subject_id, role=record.role)
+    services.notices.tell(session.subject_id, NoticeKind.DATA_COPIED, {})
+    audit.security_event("uses.downloaded", account=session.account_id)
+    # Committed before anything leaves; reading for seconds keeps no writer waiting.
+    transaction.only_read()
+    return files.made(
+        lambda file: files.write_table(file, _table(record, wanted)),
+        "text/csv; charset=utf-8; header=present",
+        "sen-id-uses",
+        "csv",
     )
 
 
@@ -147,6 +221,49 @@ def months() -> str:
         heat=drawing.heat(labels, by_attribute, title=translate(_HEAT)) if by_attribute else None,
         looks_back=None if told.is_whole else LOOKS_BACK,
     )
+
+
+def _query(record: Record, stated: dict[str, str]) -> str:
+    kept = {**({"of": record.of} if record.of else {}), **stated}
+    return f"?{urlencode(kept)}" if kept else ""
+
+
+def _in_words(record: Record, stated: dict[str, str]) -> list[dict[str, str]]:
+    """Return what narrows, in plain words."""
+    told = [
+        {"label": one["label"], "value": one["options"].get(one["chosen"], one["chosen"])}
+        for one in _choices(record, stated)
+        if one["chosen"]
+    ]
+    for name, label in (("since", _FROM), ("until", _TO)):
+        if name in stated:
+            day = show_date(date.fromisoformat(stated[name]))
+            told.append({"label": translate(label), "value": day})
+    return told
+
+
+def _table(record: Record, wanted: Wanted) -> Iterator[list[str]]:
+    """Yield a head and a row for each use, newest first."""
+    yield [translate(head) for head in _HEADS]
+    for entry in record.history.all(wanted):
+        told = timeline.one(entry, of_another=record.is_of_another, of=record.of)
+        yield [
+            str(entry.position),
+            entry.at.astimezone(TIME_ZONE).isoformat(timespec="seconds"),
+            told["agency"],
+            entry.use.client_id,
+            told["action"],
+            translate(_REFUSED if told["refused"] else _RELEASED),
+            "; ".join(told["attributes"]),
+            told["purpose"],
+            told["basis"],
+            told["law"],
+            told["acting_for"] or "",
+            told["represented_by"] or "",
+            told["officer"] or "",
+            entry.use.consent_id or "",
+            entry.id,
+        ]
 
 
 def _wanted() -> tuple[Wanted, dict[str, str]]:

@@ -4,6 +4,7 @@ false page can ask for may open the desk.
 
 import flask
 
+from accounts.officers import Role
 from idp.desk import Desk
 from idp.web import context, person
 
@@ -13,7 +14,7 @@ def desk() -> Desk:
     session = person.required()
     services = context.services()
     officer = services.officers.serving(session.subject_id)
-    if officer is None:
+    if officer is None or officer.role is not Role.DESK:
         flask.abort(404)
     if not session.strength.phishing_resistant:
         flask.abort(flask.redirect("/sign-in?next=/desk", 303))

@@ -6,6 +6,8 @@ be got first. An agency sees the requests to itself and nothing else.
 
 import flask
 
+from accounts.notice_choices import Topic
+from accounts.notices import NoticeKind
 from consent.cases import Case, Finding
 from consent.history import History
 from idp.asking import CaseGoneError
@@ -107,9 +109,14 @@ def confirm_withdrawal() -> flask.Response:
     def take(party: RelyingParty, form: Form) -> dict[str, object]:
         if not form.get("consent"):
             raise ProtocolError("invalid_request", "consent is missing")
-        done = context.services().withdrawals.confirm(form["consent"], party.client_id)
-        if not done:
+        services = context.services()
+        if not services.withdrawals.confirm(form["consent"], party.client_id):
             raise CaseGoneError
+        given = services.consents.consent(form["consent"])
+        facts = {"client_id": party.client_id, "what": "stopped"}
+        services.telling.tell_one(
+            given.subject_id, Topic.WITHDRAWAL, NoticeKind.WITHDRAWAL_MOVED, facts
+        )
         return {"consent": form["consent"], "state": "stopped"}
 
     return answered(take)

@@ -1,6 +1,7 @@
 """The consent page: the exact text is rendered alone, kept by its hash, and put into the page."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import flask
@@ -24,7 +25,7 @@ from idp.login.flow import AskConsent
 from idp.oidc.disclosure import is_told_of_represented, is_told_of_who_acts, visible_claims
 from idp.oidc.readings import SOURCES_OF
 from idp.oidc.refusals import Reason
-from idp.web import context, journey, person, timeline
+from idp.web import context, journey, person, time_limits, timeline
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("consent", __name__)
@@ -84,16 +85,23 @@ def _give(under_way: journey.Journey, chosen: list[str], text: str) -> None:
     services, session = context.services(), person.required()
     if not services.interactions.claim_decision(under_way.interaction.id):
         return
+    asked = _asked(under_way)
     given = services.consents.give(
-        _asked(under_way),
+        asked,
         chosen=_with_implied(chosen, under_way.interaction.request.optional),
         notice_text=text,
         language=flask.g.language,
         authentication_level=int(session.level),
+        until=_until(asked),
     )
     services.interactions.note_consent(under_way.interaction.id, given.id)
     if given.replaces is not None:
-        services.grants.follow_consent(given.replaces, given.id, given.attributes)
+        services.grants.follow_consent(given.replaces, given)
+
+
+def _until(asked: Asked) -> datetime:
+    now = context.installation().clock()
+    return time_limits.chosen(now, now + lasts(asked))
 
 
 def _with_implied(chosen: list[str], optional: tuple[str, ...]) -> list[str]:
@@ -114,12 +122,16 @@ def _asked(under_way: journey.Journey) -> Asked:
 
 def _page(under_way: journey.Journey) -> flask.Response:
     text = _notice(under_way)
+    longest = lasts(_asked(under_way))
     body = flask.render_template(
         "sign_in/consent.html",
         notice=Markup(text),  # noqa: S704 - rendered by our own autoescaping template just now
         notice_hash=notice_hash(text).hex(),
         interaction=under_way.interaction.id,
         relying_party=under_way.shown(),
+        until=context.installation().clock() + longest,
+        shorter=time_limits.shorter(longest),
+        lasts=flask.request.form.get("lasts", ""),
     )
     return flask.Response(body)
 

@@ -11,7 +11,7 @@ blueprint = flask.Blueprint("front", __name__)
 # Working at the desk, giving mandates, letting others in by phone: what a false page can ask for is not enough (ADR 14, 17).
 PHONE_CODE = "/app/code"
 """Where a phone without a passkey is set up: there the password comes first."""
-_BY_PASSKEY_ONLY = ("/desk", "/me/mandates", "/app/")
+_BY_PASSKEY_ONLY = ("/desk", "/regulator", "/me/mandates", "/app/")
 
 
 @blueprint.get("/")

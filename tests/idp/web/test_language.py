@@ -57,7 +57,7 @@ def test_a_time_without_a_zone_cannot_be_shown() -> None:
         show_time(datetime(2026, 5, 1))  # noqa: DTZ001
 
 
-PAGES = ["/", "/about", "/sign-in", "/activate", "/me", "/me/download", "/me/notices", "/me/uses", "/me/consents", "/me/passkeys",
+PAGES = ["/", "/about", "/transparency", "/sign-in", "/activate", "/me", "/me/download", "/me/notices", "/me/notices/choices", "/me/uses", "/me/consents", "/me/passkeys",
          "/me/sessions", "/me/details", "/me/applications", "/apply", "/apply/citizen",
          "/apply/foreigner", "/apply/follow", "/logout", "/signed-out", "/nope"]  # fmt: skip
 

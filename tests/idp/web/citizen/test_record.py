@@ -1,5 +1,7 @@
 """The record of uses as people read it: narrowed, folded, one by one, by agency and by month."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
@@ -8,6 +10,8 @@ from tests.support.browser import Browser
 from tests.support.mandates import mandate_id
 from tests.support.stores import KINDS
 from tests.support.world import World
+
+EVIL = '=HYPERLINK("http://evil.example";"Phòng, khám")'
 
 
 @pytest.fixture(params=KINDS[:1])
@@ -115,3 +119,49 @@ def test_an_organisations_record_is_read_by_who_stands_for_it(world: World, path
     assert "Hoa Sen" in arrival.browser.open(f"{path}?of={mandate}").text
     # Another's mandate shows one's own record.
     assert "Hoa Sen" not in world.sign_in("minh").open(f"{path}?of={mandate}").text
+
+
+def copy(browser: Browser, query: str = "") -> list[list[str]]:
+    page = browser.open(f"/me/uses/copy{query}")
+    done = browser.submit(page.form("/me/uses/copy"))
+    assert done.status == 200
+    assert done.headers["Content-Type"] == "text/csv; charset=utf-8; header=present"
+    assert done.html.startswith("\ufeff")
+    assert done.html.count("\r\n") == done.html.count("\n")
+    return list(csv.reader(io.StringIO(done.html[1:]), strict=True))
+
+
+def test_the_uses_are_taken_along_as_a_table(world: World, used: Browser) -> None:
+    with world.transaction() as services:
+        services.registrations.register(
+            {**world.cast.relying_parties["clinic"], "client_name": EVIL}
+        )
+    lan = world.sign_in("lan")
+    head, *rows = copy(lan)
+    assert head[:3] == ["Number", "Time", "Agency"]
+    numbers = [int(row[0]) for row in rows]
+    # The copy itself is the newest use.
+    assert rows[0][4] == "Gave you a copy of your data"
+    assert numbers == list(range(len(rows), 0, -1))
+    # As in the address, so in the file.
+    _, *narrowed = copy(lan, "?agency=portal&channel=userinfo")
+    assert [row[2] for row in narrowed] == ["Sample service portal"] * 3
+    assert all("Date of birth" in row[6] for row in narrowed)
+    # No cell is a formula, and quotes and commas stay in their cell.
+    _, *clinic = copy(lan, "?agency=clinic")
+    assert {row[2] for row in clinic} == {f"'{EVIL}"}
+    # Who signed in long ago proves anew who she is, and comes back to what she had narrowed.
+    world.tick(minutes=6)
+    form = lan.open("/me/uses/copy?agency=clinic").form("/me/uses/copy")
+    assert lan.submit(form).query["next"] == "/me/uses/copy?agency=clinic"
+
+
+def test_an_organisations_uses_are_taken_along_under_two_entries(world: World) -> None:
+    mandate = mandate_id(world, "lan")
+    world.arrive("portal", "openid represent organization", acting_for=mandate).tokens()
+    _, *rows = copy(world.sign_in("lan"), f"?of={mandate}")
+    assert rows[0][4] == "Gave out a copy of the organisation's data"
+    assert rows[0][11] == world.person("lan").name
+    with world.transaction() as services:
+        (newest, *_) = services.use_log.of_subject(world.subject_in(services, "lan"))
+    assert (newest.use.channel.value, newest.use.purpose) == ("export", "own-copy")

@@ -1,0 +1,158 @@
+"""What is told of uses after they were published: an agency that is new, data that are, and what is unusual.
+
+Country and case are not looked at: no entry tells them yet.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select, tuple_
+
+from accounts.attributes import SENSITIVE
+from accounts.legal_clock import HANOI
+from accounts.notice_choices import Topic
+from accounts.notices import NoticeKind
+from consent import seen
+from consent.data_use import PROVIDER, Outcome, UseEntry, data_use
+from consent.history import History, Wanted
+from consent.seen import Novelty
+from consent.tallies import month_of
+from idp.database import for_reading
+from idp.services import Installation, Services
+
+FRESH = timedelta(days=1)
+"""Nobody is told of a use that is older: an installation may begin to follow years later."""
+BURST = 20
+"""So many uses by one agency within ``_SHORTLY`` are many."""
+_SHORTLY = timedelta(hours=1)
+_NIGHT = range(5)
+_ONCE_IN = timedelta(days=1)
+"""Unusual uses of one agency are told at most so often."""
+_SETTLING = timedelta(hours=1)
+"""What an agency reads so soon after its first use belongs to it."""
+_FROM_HOUR = 8
+_A_ROUND = 200
+_WITHOUT_MEANING = frozenset({"sub"})
+
+
+def tell(services: Services, entries: list[UseEntry]) -> None:
+    """Note the entries and tell people what is worth telling, in the transaction that follows the log."""
+    released = [one for one in entries if _is_personal(one) and one.use.outcome is Outcome.RELEASED]
+    since = services.installation.clock() - FRESH
+    told: set[tuple[str, str]] = set()
+    novelties = [one for one in seen.note(services.db, released) if one.entry.at >= since]
+    crowded = _crowded(services.db, [one.entry for one in novelties])
+    for novelty in novelties:
+        use = novelty.entry.use
+        _tell_new(services, novelty)
+        pair = use.subject_id, use.client_id
+        if pair in told or not _may_be_told(novelty):
+            continue
+        why = _unusual(services, novelty.entry, is_crowded=novelty.entry.id in crowded)
+        if why:
+            told.add(pair)
+            seen.note_told(services.db, novelty.entry)
+            facts = {"client_id": use.client_id, "why": why, "use": str(novelty.entry.position)}
+            services.telling.tell(use.subject_id, Topic.UNUSUAL, NoticeKind.UNUSUAL_USE, facts)
+
+
+def tell_months(installation: Installation) -> int:
+    """Tell people of the month that is over, once each, in the morning; return how many months that was."""
+    now = installation.clock()
+    if now.astimezone(HANOI).hour < _FROM_HOUR:
+        return 0
+    count = 0
+    with for_reading(installation.engine).begin() as db:
+        due = seen.next_due(db, month_of(now), _A_ROUND)
+    for month, subject_id in due:
+        with installation.engine.begin() as db:
+            if seen.settle(db, month, subject_id):
+                count += 1
+                _tell_month(installation.services(db), month, subject_id)
+    return count
+
+
+def _is_personal(entry: UseEntry) -> bool:
+    names = frozenset(entry.use.attributes) - _WITHOUT_MEANING
+    return bool(names) and entry.use.client_id != PROVIDER
+
+
+def _tell_new(services: Services, novelty: Novelty) -> None:
+    use = novelty.entry.use
+    new = novelty.attributes - _WITHOUT_MEANING
+    sensitive = new & SENSITIVE
+    facts = {"client_id": use.client_id, "use": str(novelty.entry.position)}
+    if novelty.is_first and not sensitive:
+        services.telling.tell(use.subject_id, Topic.FIRST_USE, NoticeKind.FIRST_USE, facts)
+        return
+    is_settled = novelty.entry.at - novelty.first_at >= _SETTLING
+    told = sensitive if not is_settled else new
+    if told:
+        facts |= {"attributes": " ".join(sorted(told)), "sensitive": "yes" if sensitive else ""}
+        services.telling.tell(use.subject_id, Topic.NEW_DATA, NoticeKind.NEW_DATA, facts)
+
+
+def _may_be_told(novelty: Novelty) -> bool:
+    return novelty.told_at is None or novelty.entry.at - novelty.told_at >= _ONCE_IN
+
+
+def _unusual(services: Services, entry: UseEntry, *, is_crowded: bool) -> str:
+    """Return what is unusual about a use: ``burst``, ``night``, or nothing."""
+    if is_crowded and _shortly_before(services.db, entry) >= BURST:
+        return "burst"
+    is_night = entry.at.astimezone(HANOI).hour in _NIGHT
+    return "night" if is_night and not _was_there(services, entry) else ""
+
+
+def _shortly_before(db: Connection, entry: UseEntry) -> int:
+    columns = data_use.c
+    latest = (
+        select(columns.client_id, columns.personal, columns.at)
+        .where(
+            columns.subject_id == entry.use.subject_id,
+            columns.position <= entry.position,
+            columns.position > entry.position - 10 * BURST,
+        )
+        .order_by(columns.position.desc())
+    )
+    begin = entry.at - _SHORTLY
+    return sum(
+        row.personal and row.client_id == entry.use.client_id and row.at > begin
+        for row in db.execute(latest)
+    )
+
+
+def _was_there(services: Services, entry: UseEntry) -> bool:
+    """True when she, or who acted for her, was in a browser then: what she does is no surprise."""
+    acting = entry.use.other_party or entry.use.subject_id
+    account = services.accounts.find_of_subject(acting)
+    return account is not None and services.sessions.was_there(account.id, entry.at - _SHORTLY)
+
+
+def _crowded(db: Connection, entries: list[UseEntry]) -> frozenset[str]:
+    """Return the ids of entries before which there were many within a short time, of whomever."""
+    wanted = {
+        (one.use.subject_id, one.position - BURST + 1): one
+        for one in entries
+        if one.position >= BURST
+    }
+    key = tuple_(data_use.c.subject_id, data_use.c.position)
+    rows = db.execute(
+        select(data_use.c.subject_id, data_use.c.position, data_use.c.at).where(
+            key.in_(sorted(wanted))
+        )
+    )
+    found: set[str] = set()
+    for row in rows:
+        entry = wanted[row.subject_id, row.position]
+        if entry.at - row.at < _SHORTLY:
+            found.add(entry.id)
+    return frozenset(found)
+
+
+def _tell_month(services: Services, month: str, subject_id: str) -> None:
+    begin = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=HANOI)
+    end = (begin + timedelta(days=32)).replace(day=1)
+    uses = History(services.db, subject_id).by_agency(Wanted(since=begin, until=end))
+    if uses:
+        facts = {"month": month, "agencies": str(len(uses)), "uses": str(sum(uses.values()))}
+        services.telling.tell(subject_id, Topic.DIGEST, NoticeKind.DIGEST, facts)
