@@ -44,6 +44,7 @@ from idp.demo.texts import LANGUAGES, TEXTS, Row, rows
 PROVIDER_TIMEOUT_SECONDS = 10
 LEVELS = ("3", "4")
 """Authentication levels that the bank asks for when more is at stake."""
+_NOTICES = {"access_denied": "declined", "unmet_authentication_requirements": "unmet"}
 _LONGEST_TOKEN = 16 * 1024
 _FROM_THE_PROVIDER = frozenset({"pages.signed_out_afar", "pages.events"})
 
@@ -109,7 +110,9 @@ class Provider:
         self._check_metadata()
         wish = dict(self.registration.authorize_params)
         if level is not None:
-            wish["acr_values"] = f"urn:vn:eid:aal:{level}"
+            wish.pop("acr_values", None)
+            acr = {"essential": True, "values": [f"urn:vn:eid:aal:{level}"]}
+            wish["claims"] = json.dumps({"id_token": {"acr": acr}})
         return cast(
             "AnyResponse",
             self._library.authorize_redirect(
@@ -294,8 +297,7 @@ def callback() -> AnyResponse:
     provider.check_answer()
     if "error" in request.args:
         provider.forget_question()
-        declined = request.args["error"] == "access_denied"
-        session["notice"] = "declined" if declined else "refused"
+        session["notice"] = _NOTICES.get(request.args["error"], "refused")
         return redirect(url_for("pages.home"))
     tokens = provider.tokens()
     claims = dict(tokens.pop("userinfo"))

@@ -480,7 +480,7 @@ def _table(issuer: str, credentials: dict[str, str], folder: Path) -> str:
         f"  {director}: {company['name']}, MST / tax code {company['tax_code']}",
         f"  {people.OFFICER.login}: {issuer}/desk, sau khi tạo khóa truy cập / after making a passkey",
         f"  {issuer}/verify: kiểm chứng, cùng 2 nhân chứng, 2 kiểm toán viên / verify, as 2 + 2 others do",
-        f"  {people.CITIZEN.login}: khuôn mặt, thẻ / face, card (mức độ 3, 4 / levels 3, 4): {face}",
+        f"  {people.CITIZEN.login}: mức độ 3, 4 khi có khóa truy cập / levels 3, 4 with a passkey: {face}",
         f"  {beginner}: chip thẻ căn cước / the card's chip: {reader} …",
         "  Ctrl-C: dừng / stop · make demo-reset: xóa dữ liệu / forget the data",
         "",

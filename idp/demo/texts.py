@@ -49,6 +49,8 @@ TEXTS: dict[str, dict[str, Any]] = {
             "hoặc bạn đã đăng xuất tại Sen ID. Chúng tôi không còn đọc được dữ liệu của bạn.",
             "read-again": "Đã đọc lại dữ liệu từ Sen ID.",
             "signed-out": "Bạn đã đăng xuất.",
+            "unmet": "Chưa đạt được mức độ xác thực này. Hãy tạo khóa truy cập trên các trang của bạn "
+            "tại Sen ID (mức độ 4 cần thêm mật khẩu), rồi thử lại.",
             "refused": "Chưa đăng nhập được. Vui lòng thử lại từ đầu.",
             "unreachable": "Hiện chưa kết nối được với Sen ID. Vui lòng thử lại sau ít phút.",
             "no-page": "Không tìm thấy trang này hoặc biểu mẫu đã hết hạn.",
@@ -187,6 +189,8 @@ TEXTS: dict[str, dict[str, Any]] = {
             "you signed out at Sen ID. We can no longer read your data.",
             "read-again": "Your data was read again from Sen ID.",
             "signed-out": "You are signed out.",
+            "unmet": "This authentication level cannot be reached yet. Make a passkey on your pages at "
+            "Sen ID (level 4 needs a password as well), then try again.",
             "refused": "The sign-in did not work. Please try again from the beginning.",
             "unreachable": "Sen ID cannot be reached right now. Please try again in a few minutes.",
             "no-page": "There is no such page, or the form is too old.",
