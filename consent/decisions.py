@@ -265,7 +265,7 @@ class Consents:
         if not picked.issubset(asked.optional):
             raise NotAskedError
         self._await_turn(asked.subject_id)
-        now = self._clock()
+        now, longest = self._clock(), lasts(asked.purpose, asked.terms)
         purpose = purpose_of(asked.purpose)
         replaced = self._supersede(asked, now)
         consent_id = new_id(now, self._chance)
@@ -287,7 +287,7 @@ class Consents:
                 authentication_level=authentication_level,
                 state=ConsentState.ACTIVE.value,
                 given_at=now,
-                valid_until=min(until or now + lasts(asked), now + lasts(asked)),
+                valid_until=min(until or now + longest, now + longest),
                 replaces=replaced,
                 terms=asdict(asked.terms) if asked.terms is not None else None,
             )
@@ -435,10 +435,11 @@ class Consents:
         )
         if old is None:
             return None
-        return _consent(old), self._replace(
+        was = _consent(old)
+        return was, self._replace(
             old,
             given_at=now,
-            valid_until=min(until, now + purpose.lasts),
+            valid_until=min(until, now + lasts(was.purpose, was.terms)),
             notice_hash=self._keep_notice(notice_text, language, now),
             language=language,
             authentication_level=authentication_level,
@@ -520,7 +521,7 @@ class Consents:
             attributes=sorted(kept),
             declined=sorted(was.declined - set(without)),
             given_at=now,
-            valid_until=min(until, now + purpose.lasts),
+            valid_until=min(until, now + lasts(was.purpose, was.terms)),
             notice_hash=self._keep_notice(notice_text, language, now),
             language=language,
             authentication_level=authentication_level,
@@ -639,12 +640,12 @@ def _is_party(subject_id: str) -> ColumnElement[bool]:
     return (consent.c.subject_id == subject_id) | given_for_her
 
 
-def lasts(asked: Asked) -> timedelta:
-    """Return how long a consent to this would stand: as its purpose says, or shorter by its terms."""
-    longest = purpose_of(asked.purpose).lasts
-    if asked.terms is None or asked.terms.lasts_days is None:
+def lasts(purpose: str, terms: Terms | None) -> timedelta:
+    """Return how long a consent may stand: as its purpose says, or shorter by its terms."""
+    longest = purpose_of(purpose).lasts
+    if terms is None or terms.lasts_days is None:
         return longest
-    return min(longest, timedelta(days=asked.terms.lasts_days))
+    return min(longest, timedelta(days=terms.lasts_days))
 
 
 def notice_hash(text: str) -> bytes:

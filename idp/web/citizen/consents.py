@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from accounts.attributes import DICTIONARY, SENSITIVE
 from consent import receipts
-from consent.decisions import Consent, ConsentState, notice_hash
+from consent.decisions import Consent, ConsentState, Terms, notice_hash
+from consent.decisions import lasts as longest
 from consent.purposes import LEGAL_BASES, PURPOSES
 from consent.withdrawals import Withdrawal
 from idp import audit
@@ -108,7 +109,7 @@ def renew(consent_id: str) -> str:
     changed = services.consents.renew(
         found.id,
         session.subject_id,
-        until=time_limits.chosen(now, now + PURPOSES[found.purpose].lasts),
+        until=time_limits.chosen(now, now + longest(found.purpose, found.terms)),
         notice_text=text,
         language=flask.g.language,
         authentication_level=int(session.level),
@@ -191,7 +192,7 @@ def confirm(consent_id: str) -> str:
     changed = services.consents.confirm(
         found.id,
         session.subject_id,
-        until=time_limits.chosen(now, now + PURPOSES[found.purpose].lasts),
+        until=time_limits.chosen(now, now + longest(found.purpose, found.terms)),
         without=SENSITIVE,
         notice_text=text,
         language=flask.g.language,
@@ -256,7 +257,7 @@ def _is_renewable(found: Consent, subject_id: str) -> bool:
 def _text(found: Consent, *, leaving_out: frozenset[str] = frozenset()) -> str:
     """Return the text that she agrees to, and that is kept by its hash."""
     reason, basis = PURPOSES[found.purpose], LEGAL_BASES[found.legal_basis]
-    language = flask.g.language
+    language, terms = flask.g.language, found.terms or Terms()
     return flask.render_template(
         "citizen/_renewal.html",
         agency=timeline.agency(found.client_id),
@@ -264,7 +265,10 @@ def _text(found: Consent, *, leaving_out: frozenset[str] = frozenset()) -> str:
         legal_basis={"title": basis.title[language], "law": basis.law[language]},
         attributes=timeline.labels(found.attributes - leaving_out),
         offline=found.offline,
-        until=context.installation().clock().date() + reason.lasts,
+        until=context.installation().clock().date() + longest(found.purpose, found.terms),
+        case_reference=terms.case_reference,
+        retention_days=terms.retention_days,
+        recipients=[timeline.agency(one) for one in terms.recipients],
     )
 
 
@@ -273,7 +277,7 @@ def _renewal(found: Consent) -> str:
 
 
 def _agreeing(template: str, found: Consent, text: str, **more: object) -> str:
-    lasts = PURPOSES[found.purpose].lasts
+    lasts = longest(found.purpose, found.terms)
     return flask.render_template(
         template,
         section="consents",

@@ -101,7 +101,7 @@ def _give(under_way: journey.Journey, chosen: list[str], text: str) -> None:
 
 def _until(asked: Asked) -> datetime:
     now = context.installation().clock()
-    return time_limits.chosen(now, now + lasts(asked))
+    return time_limits.chosen(now, now + lasts(asked.purpose, asked.terms))
 
 
 def _with_implied(chosen: list[str], optional: tuple[str, ...]) -> list[str]:
@@ -122,7 +122,8 @@ def _asked(under_way: journey.Journey) -> Asked:
 
 def _page(under_way: journey.Journey) -> flask.Response:
     text = _notice(under_way)
-    longest = lasts(_asked(under_way))
+    asked = _asked(under_way)
+    longest = lasts(asked.purpose, asked.terms)
     body = flask.render_template(
         "sign_in/consent.html",
         notice=Markup(text),  # noqa: S704 - rendered by our own autoescaping template just now
@@ -159,7 +160,7 @@ def _notice(under_way: journey.Journey) -> str:
         sensitive=_rows(
             [claim for claim in asked.optional if claim in SENSITIVE], session, represented
         ),
-        until=today.date() + lasts(asked),
+        until=today.date() + lasts(asked.purpose, asked.terms),
         case_reference=terms.case_reference,
         retention_days=terms.retention_days,
         recipients=[timeline.agency(one) for one in terms.recipients],
