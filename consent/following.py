@@ -16,7 +16,7 @@ from consent.data_use import UseEntry, data_use, entry_of
 from consent.ledger.tiles import WIDTH
 from consent.log_state import STREAM, STREAM_BYTES, LogState, ledger_log
 
-MOST = 500
+MOST = 100
 """Entries a turn: on SQLite everybody else waits for that long."""
 _ENTRY_LOGS = "entries/"
 _INDEX_BYTES = STREAM_BYTES - 4

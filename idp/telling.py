@@ -89,8 +89,9 @@ class Telling:
             return []
         guardians = [
             one.agent_id
-            for type_ in (MandateType.PARENT, MandateType.GUARDIAN)
-            for one in self.mandates.standing_for(subject_id, type_)
+            for one in self.mandates.standing_for(
+                subject_id, MandateType.PARENT, MandateType.GUARDIAN
+            )
             if one.agent_id
             and may_look(one, self.held, self.clock)
             and (not is_secret or may_tell_secrets(one, self.held, self.clock))
