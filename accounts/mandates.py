@@ -265,9 +265,12 @@ class Mandates:
         types = [one.value for one in HEADS]
         return self._standing(mandate.c.principal_id == organisation_id, mandate.c.type.in_(types))
 
-    def standing_for(self, principal_id: str, type_: MandateType) -> list[Mandate]:
-        """Return the mandates of a type in force for somebody."""
-        return self._standing(mandate.c.principal_id == principal_id, mandate.c.type == type_.value)
+    def standing_for(self, principal_id: str, *types: MandateType) -> list[Mandate]:
+        """Return the mandates of these types in force for somebody."""
+        return self._standing(
+            mandate.c.principal_id == principal_id,
+            mandate.c.type.in_([one.value for one in types]),
+        )
 
     def find_in_force(self, mandate_id: str, agent_id: str) -> Mandate | None:
         """Return the mandate if it exists, is this person's, and is in force now."""

@@ -16,7 +16,7 @@ from consent.data_use import UseEntry, data_use, entry_of
 from consent.ledger.tiles import WIDTH
 from consent.log_state import STREAM, STREAM_BYTES, LogState, ledger_log
 
-MOST = 500
+_MOST = {"sqlite": 100, "postgresql": 1000}
 """Entries a turn: on SQLite everybody else waits for that long."""
 _ENTRY_LOGS = "entries/"
 _INDEX_BYTES = STREAM_BYTES - 4
@@ -53,7 +53,7 @@ def take(db: Connection) -> Turn:
         return Turn([], is_last=True)
     log = min(behind, key=lambda row: row.name)
     begin = known.get(log.name, 0)
-    end = min(log.size, begin + MOST)
+    end = min(log.size, begin + _MOST[db.dialect.name])
     if not _advance(db, log.name, begin, end):
         return Turn([], is_last=False)
     whose = _stream(state, log.name, begin, end)

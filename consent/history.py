@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from consent.data_use import Channel, Outcome, UseEntry, data_use, entry_of, subject_chain
+from consent.data_use import PROVIDER, Channel, Outcome, UseEntry, data_use, entry_of, subject_chain
 
 LOOKS_BACK = 20_000
 """So many of the latest uses are looked at for what is said of a whole record."""
@@ -47,10 +47,7 @@ class Wanted:
             columns.legal_basis == self.basis if self.basis else None,
             columns.channel == self.channel.value if self.channel else None,
             columns.outcome == self.outcome.value if self.outcome else None,
-            # The names are quoted in the column, so no name is found inside another.
-            columns.attributes.contains(f'"{self.attribute}"', autoescape=True)
-            if self.attribute
-            else None,
+            _names(self.attribute) if self.attribute else None,
             columns.at >= self.since if self.since else None,
             columns.at < self.until if self.until else None,
         ]
@@ -80,18 +77,29 @@ class Months:
 
 
 class History:
-    """One subject's record of uses."""
+    """One subject's record of uses; those by agencies of any attribute in ``without`` are as if they were
+    not. What the provider itself did names every attribute that an account has, so it tells nothing.
+    """
 
-    def __init__(self, db: Connection, subject_id: str) -> None:
+    def __init__(
+        self, db: Connection, subject_id: str, *, without: frozenset[str] = frozenset()
+    ) -> None:
         self._db = db
         self._subject_id = subject_id
+        self._mine = (
+            data_use.c.subject_id == subject_id,
+            *(
+                (data_use.c.client_id == PROVIDER) | ~_names(attribute)
+                for attribute in sorted(without)
+            ),
+        )
 
     def page(self, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> list[UseEntry]:
         """Return entries newest first; ``before`` is the position to continue below."""
         place = () if before is None else (data_use.c.position < before,)
         rows = self._db.execute(
             select(data_use)
-            .where(data_use.c.subject_id == self._subject_id, *wanted.conditions, *place)
+            .where(*self._mine, *wanted.conditions, *place)
             .order_by(data_use.c.position.desc())
             .limit(limit)
         )
@@ -107,9 +115,7 @@ class History:
     def entry(self, position: int) -> UseEntry | None:
         """Return the entry at a place of the chain."""
         row = self._db.execute(
-            select(data_use).where(
-                data_use.c.subject_id == self._subject_id, data_use.c.position == position
-            )
+            select(data_use).where(*self._mine, data_use.c.position == position)
         ).first()
         return None if row is None else entry_of(row)
 
@@ -117,7 +123,7 @@ class History:
         """Return the oldest use by an agency that is still kept."""
         row = self._db.execute(
             select(data_use)
-            .where(data_use.c.subject_id == self._subject_id, data_use.c.client_id == client_id)
+            .where(*self._mine, data_use.c.client_id == client_id)
             .order_by(data_use.c.position)
             .limit(1)
         ).first()
@@ -144,7 +150,7 @@ class History:
         rows = self._db.execute(
             select(columns.client_id, func.count().label("uses"))
             .where(
-                columns.subject_id == self._subject_id,
+                *self._mine,
                 columns.personal,
                 columns.outcome == Outcome.RELEASED.value,
                 *wanted.conditions,
@@ -188,8 +194,15 @@ class History:
                 columns.personal,
             )
             .where(
-                columns.subject_id == self._subject_id,
+                *self._mine,
                 columns.position > length.scalar_subquery() - most,
             )
             .order_by(columns.position.desc())
         )
+
+
+def _names(attribute: str) -> ColumnElement[bool]:
+    """Return the condition that a use is of the attribute: names are quoted in the column, so none is
+    found inside another.
+    """
+    return data_use.c.attributes.contains(f'"{attribute}"', autoescape=True)

@@ -10,7 +10,7 @@ from idp.database import for_reading
 from idp.services import Installation
 
 INTERVAL = timedelta(seconds=5)
-_A_ROUND = 200
+_A_ROUND = 1000
 """Turns a round; what is left is the next round's."""
 
 

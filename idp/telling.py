@@ -10,6 +10,7 @@ from accounts.notice_choices import NoticeChoices, Topic, Where
 from accounts.notices import By, NoticeKind, Notices
 from accounts.schema import Clock
 from idp.contact import CONTACTS, ContactBook
+from idp.oidc.disclosure import may_tell_secrets
 
 OWN_RECORD_FROM = 14
 """From this age a child has her own account, and her record is hers alone (Decree 69/2024 Art. 7)."""
@@ -50,14 +51,23 @@ class Telling:
     held: HeldAttributes
     clock: Clock
 
-    def tell(self, subject_id: str, topic: Topic, kind: NoticeKind, facts: dict[str, str]) -> int:
-        """Tell those whose business the subject's record is; return how many were told.
+    def tell(
+        self,
+        subject_id: str,
+        topic: Topic,
+        kind: NoticeKind,
+        facts: dict[str, str],
+        *,
+        is_secret: bool = False,
+    ) -> int:
+        """Tell those whose business the subject's record is; return how many were told. What
+        ``is_secret`` is told to nobody from whom the law keeps what is sensitive.
 
         Of a child or ward these are parents or guardian; of an organisation nobody, whose record its
         representatives read when they act.
         """
         told = 0
-        for reader in self._readers(subject_id):
+        for reader in self._readers(subject_id, is_secret=is_secret):
             about = {"of": subject_id} if reader != subject_id else {}
             told += self.tell_one(reader, topic, kind, {**facts, **about})
         return told
@@ -73,15 +83,18 @@ class Telling:
         self.notices.tell(reader, kind, facts, by=by, address=address)
         return True
 
-    def _readers(self, subject_id: str) -> list[str]:
+    def _readers(self, subject_id: str, *, is_secret: bool) -> list[str]:
         account = self.accounts.find_of_subject(subject_id)
         if account is not None and account.kind is AccountKind.ORGANISATION:
             return []
         guardians = [
             one.agent_id
-            for type_ in (MandateType.PARENT, MandateType.GUARDIAN)
-            for one in self.mandates.standing_for(subject_id, type_)
-            if one.agent_id and may_look(one, self.held, self.clock)
+            for one in self.mandates.standing_for(
+                subject_id, MandateType.PARENT, MandateType.GUARDIAN
+            )
+            if one.agent_id
+            and may_look(one, self.held, self.clock)
+            and (not is_secret or may_tell_secrets(one, self.held, self.clock))
         ]
         if guardians:
             return sorted(set(guardians))

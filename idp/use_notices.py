@@ -52,7 +52,13 @@ def tell(services: Services, entries: list[UseEntry]) -> None:
             told.add(pair)
             seen.note_told(services.db, novelty.entry)
             facts = {"client_id": use.client_id, "why": why, "use": str(novelty.entry.position)}
-            services.telling.tell(use.subject_id, Topic.UNUSUAL, NoticeKind.UNUSUAL_USE, facts)
+            services.telling.tell(
+                use.subject_id,
+                Topic.UNUSUAL,
+                NoticeKind.UNUSUAL_USE,
+                facts,
+                is_secret=bool(SENSITIVE.intersection(use.attributes)),
+            )
 
 
 def tell_months(installation: Installation) -> int:
@@ -88,7 +94,13 @@ def _tell_new(services: Services, novelty: Novelty) -> None:
     told = sensitive if not is_settled else new
     if told:
         facts |= {"attributes": " ".join(sorted(told)), "sensitive": "yes" if sensitive else ""}
-        services.telling.tell(use.subject_id, Topic.NEW_DATA, NoticeKind.NEW_DATA, facts)
+        services.telling.tell(
+            use.subject_id,
+            Topic.NEW_DATA,
+            NoticeKind.NEW_DATA,
+            facts,
+            is_secret=bool(SENSITIVE.intersection(use.attributes)),
+        )
 
 
 def _may_be_told(novelty: Novelty) -> bool:

@@ -376,16 +376,7 @@ class Disclosure:
         """True when what the dictionary calls sensitive may leave on the word of who acts: a parent's
         of a child below 7, a guardian's of such a child or an adult (Law 91/2025 Art. 24).
         """
-        if mandate.type is MandateType.PROXY:
-            return False
-        held = self.held.of_subject(mandate.principal_id)
-        try:
-            born, _latest = legal_clock.born_between(str(best_value(held, "birthdate")))
-        except ValueError:
-            return False
-        years = legal_clock.age(born, legal_clock.today(self.clock()))
-        is_ward = mandate.type is MandateType.GUARDIAN and years >= 18
-        return years < _OWN_SECRETS_FROM or is_ward
+        return may_tell_secrets(mandate, self.held, self.clock)
 
     def _account_of(self, mandate: Mandate) -> Account | None:
         account = self.accounts.find_of_subject(mandate.principal_id)
@@ -487,3 +478,17 @@ def _needed(row: Attribute, rank: int) -> str:
     if rank < row.account_level.rank:
         return f"account-level-{row.account_level.value}"
     return f"authentication-level-{row.authentication_level.value}"
+
+
+def may_tell_secrets(mandate: Mandate, held: HeldAttributes, clock: Clock) -> bool:
+    """True when whoever holds the mandate may know, and tell, what the dictionary calls sensitive."""
+    if mandate.type is MandateType.PROXY:
+        return False
+    try:
+        stated = best_value(held.of_subject(mandate.principal_id), "birthdate")
+        born, _latest = legal_clock.born_between(str(stated))
+    except ValueError:
+        return False
+    years = legal_clock.age(born, legal_clock.today(clock()))
+    is_ward = mandate.type is MandateType.GUARDIAN and years >= 18
+    return years < _OWN_SECRETS_FROM or is_ward

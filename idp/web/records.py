@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import flask
 
+from accounts.attributes import SENSITIVE
 from accounts.mandates import FOR_PEOPLE
 from accounts.sessions import BrowserSession
 from consent.data_use import SubjectRole
@@ -23,11 +24,19 @@ class Record:
     of: str
     label: str
     is_person: bool
+    is_whole: bool = True
+    """False where uses of sensitive data are the person's alone (Law 91/2025/QH15 Art. 24)."""
 
     @property
     def history(self) -> History:
         """The record's uses."""
-        return History(context.services().db, self.subject_id)
+        without = frozenset[str]() if self.is_whole else SENSITIVE
+        return History(context.services().db, self.subject_id, without=without)
+
+    @property
+    def query(self) -> str:
+        """What names the record in an address."""
+        return f"?of={self.of}" if self.of else ""
 
     @property
     def name(self) -> str | None:
@@ -57,6 +66,7 @@ def readable(session: BrowserSession) -> list[Record]:
             mandate.id,
             person.name_of(mandate.principal_id),
             mandate.type in FOR_PEOPLE,
+            mandate.type not in FOR_PEOPLE or services.disclosure.may_tell_secrets(mandate),
         )
         for mandate in services.mandates.held_by(session.subject_id)
         if may_look(mandate, services.held, services.installation.clock)

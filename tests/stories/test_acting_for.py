@@ -62,6 +62,11 @@ def test_a_parent_acts_for_a_child_at_the_portal(site: Site, visit: Visit) -> No
     page.locator(".sen-views a", has_text=child.name).click()
     visit.sees(site.portal.name[visit.language], parent.name)
     visit.look("uses-of-child")
+    # The child is ten: what is sensitive is told to the child alone, so there is no proof of it all.
+    expect(page.locator("main a[href*='/me/uses/proof']")).to_have_count(0)
+    page.locator("main a[href^='/me/uses/copy?of=']").click()
+    visit.sees(child.name)
+    visit.look("uses-copy-of-child")
 
 
 def test_a_representative_replaced_in_the_register_is_signed_out_of_the_company(

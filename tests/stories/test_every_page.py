@@ -151,6 +151,9 @@ def test_acting_for_pages_are_accessible(site: Site, visit: Visit) -> None:
     visit.look("uses-acting-for")
     page.locator(".sen-views a", has_text=director.company).click()
     visit.look("uses-of-company")
+    page.locator("main a[href^='/me/uses/proof?of=']").click()
+    visit.sees(director.company)
+    visit.look("proof-of-company")
     visit.go("/me/consents")
     visit.look("consents-acting-for")
 

@@ -82,7 +82,6 @@ def uses() -> str:
         "citizen/uses.html",
         section="uses",
         mark=confirmation.mark() if before is None else None,
-        is_own=not record.of,
         days=timeline.by_day(shown, of_another=record.is_of_another, of=record.of),
         older=f"{base}{joint}before={shown[-1].position}" if len(entries) > _PAGE else None,
         now=context.installation().clock(),
@@ -126,7 +125,7 @@ def give_copy() -> flask.Response:
     record = records.chosen(records.readable(session))
     wanted, stated = _wanted()
     if not person.is_fresh(session):
-        here = quote(f"/me/uses/copy{_query(record, stated)}", safe="")
+        here = quote(f"/me/uses/copy{_query(record, stated)}", safe="/")
         return journey.see_other(f"/sign-in?next={here}")
     services = context.services()
     counted = (limits.DOWNLOAD, session.account_id)
