@@ -323,8 +323,8 @@ class UseLog:
         self._vault = vault
         self._chains: dict[str, Chain] = {}
         self._condition: tuple[Condition, Mapping[str, Any]] | None = None
-        self.recorded: list[Recorded] = []
-        """What was written by this object, in order."""
+        self.released: list[Recorded] = []
+        """The releases that were written by this object, in order; no refusals."""
 
     def only_if(self, condition: Condition, values: Mapping[str, Any]) -> None:
         """Let the entry stand alone: written in one statement, if the condition holds then."""
@@ -368,7 +368,8 @@ class UseLog:
             entry_id, use.subject_id, position, at, use.client_id, row["commitment"],
             hash_of_names(row["attributes"]),
         )  # fmt: skip
-        self.recorded.append(recorded)
+        if use.outcome is Outcome.RELEASED:
+            self.released.append(recorded)
         return recorded
 
     def lock(self, subject_id: str) -> None:

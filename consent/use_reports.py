@@ -22,6 +22,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    delete,
     distinct,
     func,
     insert,
@@ -173,7 +174,8 @@ class UseReports:
             legal_basis=basis,
             correlation=correlation,
             subject_role=original.use.subject_role,
-            consent_id=original.use.consent_id,
+            # What rests on another basis than the release did rests on no consent.
+            consent_id=original.use.consent_id if basis == original.use.legal_basis else None,
             grant_id=original.use.grant_id,
             other_party=original.use.other_party,
             detail=detail,
@@ -271,6 +273,11 @@ def coverage(db: Connection, since: datetime) -> list[Coverage]:
         counts = (row.cited, row.reports, row.late) if row is not None else (0, 0, 0)
         found.append(Coverage(client_id, releases.get(client_id, 0), *counts))
     return found
+
+
+def purge(db: Connection, before: datetime) -> int:
+    """Forget the ids of reports made before the moment, whose entries are gone too; return how many."""
+    return db.execute(delete(use_report).where(use_report.c.made_at < before)).rowcount
 
 
 def _named(item: Mapping[str, Any], member: str) -> str:

@@ -42,9 +42,9 @@ def open_drawn(
         found = audits.note_opened(audit_id, reference)
         opened = [_opened(services, leaf) for leaf in found.leaves or ()]
         # In one order, as everybody who locks more than one chain.
-        for subject_id, told in sorted(
-            {one["subject"]: one for one in opened if "subject" in one}.items()
-        ):
+        sealed = services.sealing.chain()
+        shown = {one["subject"]: one for one in opened if one.get("subject") not in {None, sealed}}
+        for subject_id, told in sorted(shown.items()):
             _note(services, subject_id, told, audit_id, reference)
     return {"format": FORMAT, "audit": audit_id, "openings": opened}
 

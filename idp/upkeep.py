@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from consent.reconciliation import REPORTED_WITHIN, Reconciliations
 from consent.use_receipts import KeptReceipts
+from consent.use_reports import purge as purge_reports
 from idp import (
     audit,
     changes,
@@ -63,6 +64,9 @@ def purge(installation: Installation) -> dict[str, int]:
             "signing keys": services.signing_keys.purge(now),
             "held receipts": Reconciliations(db, installation.clock).purge(
                 (now - REPORTED_WITHIN).date()
+            ),
+            "use reports": purge_reports(
+                db, now - timedelta(days=366 * installation.settings.retention.use_years)
             ),
             "use receipts": KeptReceipts(db).purge(now - _RECEIPTS_KEPT),
             "exports": supervision.purge(db, now),

@@ -81,7 +81,7 @@ assert set(ROLES) <= set(main.commands)  # noqa: S101 - both lists name the same
 
 
 @main.group()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), required=True)
 @click.option("--name", required=True, help="The auditor's name, as the policy has it.")
 @click.option("--algorithm", type=click.Choice(list(_KINDS)), default="ed25519")
 @click.option("--policy", type=click.Path(path_type=Path, exists=True), required=True)
@@ -91,7 +91,7 @@ def audit(
     context: click.Context, folder: Path, name: str, algorithm: str, policy: Path, log_url: str
 ) -> None:
     """Draw entries of the logs by lot, and check them once they are opened. The auditor's key is in
-    FOLDER, and so is the audit.
+    the folder, and so is the audit.
     """
     signer = own_key(folder, name, _KINDS[algorithm])
 

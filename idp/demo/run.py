@@ -29,6 +29,8 @@ REGISTERS_PORT = 8110
 POPULATION = 2000
 XROAD_CLIENT = "VN/GOV/MPS/sen-id"
 FACE_MATCH = "VN/GOV/MPS/face-match"
+AUDITOR_CLIENT = "VN/GOV/KTNN/audit"
+"""Who may ask the demo's registers whether somebody exists, for opening audits."""
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -368,6 +370,8 @@ def _start(children: list[Child], folder: Path, issuer: str, workers: int) -> No
         bind,
         "--receipt-keys",
         keys,
+        "--auditor",
+        AUDITOR_CLIENT,
     ]
     children.append(_child("registers", REGISTERS_PORT, registers, folder, issuer))
     provider = ["idp.cli", "serve", "--bind", f"127.0.0.1:{port}", "--workers", str(workers)]

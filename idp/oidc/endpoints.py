@@ -184,10 +184,10 @@ def _with_entries(provider: Provider, answer: wire.Response) -> wire.Response:
     """Name the use entries that record what the answer gives, each by id and commitment: the signed
     receipts for them follow at ``/agency/receipts``.
     """
-    recorded = provider.disclosure.use_log.recorded
-    if recorded and answer.status == 200:
+    released = provider.disclosure.use_log.released
+    if released and answer.status == 200:
         answer.headers["Use-Entry"] = ", ".join(
-            f'"{one.id}";c="{spelled(one.commitment)}"' for one in recorded
+            f'"{one.id}";c="{spelled(one.commitment)}"' for one in released
         )
     return answer
 

@@ -26,7 +26,6 @@ _ACTIONS = {
     Channel.STAFF_VIEW: N_("An officer looked at your data"),
     Channel.REGULATOR_VIEW: N_("An inspector of the authority looked at your request"),
     Channel.OPERATOR_VIEW: N_("An operator looked at your account"),
-    Channel.SEALED: N_("Read data under seal"),
     Channel.AUDIT_OPENING: N_("An auditor drew an entry of yours by lot and checked it"),
     Channel.EXPORT: N_("Gave you a copy of your data"),
     Channel.CASE: N_("Received what you ask of it"),
@@ -45,7 +44,6 @@ _ACTIONS_ON_ORGANISATION = {
         "An inspector of the authority looked at the organisation's request"
     ),
     Channel.OPERATOR_VIEW: N_("An operator looked at the organisation's account"),
-    Channel.SEALED: N_("Read data under seal"),
     Channel.AUDIT_OPENING: N_("An auditor drew an entry of the organisation by lot and checked it"),
     Channel.EXPORT: N_("Gave out a copy of the organisation's data"),
     Channel.CASE: N_("Received what the organisation asks of it"),
@@ -62,7 +60,6 @@ _ACTIONS_ON_ANOTHER = {
     Channel.STAFF_VIEW: N_("An officer looked at this person's data"),
     Channel.REGULATOR_VIEW: N_("An inspector of the authority looked at this person's request"),
     Channel.OPERATOR_VIEW: N_("An operator looked at this person's account"),
-    Channel.SEALED: N_("Read data under seal"),
     Channel.AUDIT_OPENING: N_("An auditor drew an entry of this person by lot and checked it"),
     Channel.EXPORT: N_("Gave out a copy of this person's data"),
     Channel.CASE: N_("Received what is asked of it for this person"),

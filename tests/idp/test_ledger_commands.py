@@ -4,13 +4,16 @@ import base64
 import json
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from consent.data_use import Channel, Use
 from consent.ledger.note import VerifierKey
 from consent.ledger.policy import Policy
+from consent.sealing import Seal, SealClass
 from idp import proof
 from idp.cli import main
 from idp.database import connect
@@ -64,6 +67,42 @@ def test_the_logs_are_kept_told_and_checked(folder: Path, database_url: str) -> 
         )
     assert "lost: root" in sen("ledger", "rebuild").output
     engine.dispose()
+
+
+def test_the_oversight_body_has_a_key_of_its_own(folder: Path, tmp_path: Path) -> None:
+    key = tmp_path / "oversight"
+    public = sen("oversight", "key", str(key)).output
+    assert sen("oversight", "key", str(key)).output == public
+    assert len(base64.b64decode(public)) == 32
+    assert key.stat().st_mode & 0o077 == 0
+    assert sen("ledger", "sealed").output == ""
+    subject = Use(
+        subject_id="s", client_id="police", channel=Channel.USERINFO, attributes=("sub",),
+        purpose="public-service", purpose_version=1, legal_basis="consent", correlation="c" * 32,
+    )  # fmt: skip
+    installation = Installation(settings_for(os.environ["SEN_DATABASE_URL"], folder))
+    until = installation.clock().date() + timedelta(days=3)
+    with installation.engine.begin() as db:
+        services = installation.services(db)
+        seal = Seal(SealClass.COURT, "TAND/1", until)
+        services.sealing.record(subject, seal, base64.b64decode(public), services.subjects)
+    installation.engine.dispose()
+    entries = tmp_path / "entries"
+    entries.write_text(sen("ledger", "sealed").output)
+    opened = json.loads(sen("oversight", "open", str(key), str(entries)).output)
+    assert (opened["subject_id"], opened["client_id"]) == ("s", "police")
+    sen("oversight", "key", str(tmp_path / "other"))
+    failed = sen("oversight", "open", str(tmp_path / "other"), str(entries))
+    assert failed.exit_code == 1
+    assert "not encrypted to this key" in failed.output
+
+
+def test_a_draw_is_opened_only_once_there_is_one(folder: Path) -> None:
+    failed = sen("ledger", "open", "x" * 32, "--warrant", "7/2026", "--out", str(folder / "o"))
+    assert failed.exit_code == 1
+    assert "no such audit" in failed.output
+    assert not (folder / "o").exists()
+    assert json.loads(sen("ledger", "receipt-keys").output)["keys"][0]["crv"] == "Ed25519"
 
 
 def test_a_proof_is_verified_at_the_command_line(folder: Path, database_url: str) -> None:

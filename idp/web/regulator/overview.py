@@ -25,6 +25,9 @@ _CHANNELS = {
     Channel.OPERATOR_VIEW: N_("Operator's look"),
     Channel.EXPORT: N_("Copy for the person"),
     Channel.CASE: N_("Request passed on"),
+    Channel.AUDIT_OPENING: N_("Shown to an auditor"),
+    Channel.RP_REPORTED: N_("Later use, as the agency reports it"),
+    Channel.SEALED: N_("Sealed read"),
 }
 _REFUSED = N_("refused")
 

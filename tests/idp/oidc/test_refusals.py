@@ -65,7 +65,9 @@ def test_whoever_asks_after_a_withdrawal_stands_in_the_record_once(
 def test_each_way_to_be_refused_is_told_by_its_reason(world: World, arrival: Arrival) -> None:
     tokens = arrival.tokens()
     # Another's token, a refresh token used twice, a code used twice.
-    assert world.party("clinic").introspect(tokens.access).body == {"active": False}
+    stolen = world.party("clinic").introspect(tokens.access)
+    assert stolen.body == {"active": False}
+    assert "Use-Entry" not in stolen.headers
     assert arrival.party.refresh(tokens.refresh).status == 200
     assert arrival.party.refresh(tokens.refresh).status == 400
     second = world.arrive("portal", "openid name")
@@ -101,6 +103,8 @@ def test_what_her_level_does_not_let_out_is_told_beside_what_it_does(world: Worl
     for _ in range(2):
         answer = arrival.party.userinfo(arrival.tokens().access)
         assert answer.status == 200
+    # Only what was given is to be held, and compared.
+    assert answer.headers["Use-Entry"].count(";c=") == 1
     withheld = answer.body.get("vn_withheld", {})
     found = refusals(world, "minh")
     assert [one.use.detail["reason"] for one in found] == ["level"] * bool(withheld)

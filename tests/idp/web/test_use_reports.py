@@ -77,6 +77,11 @@ def test_what_an_agency_reports_stands_in_the_record(world: World, arrival: Arri
     use = newest[0].use
     assert (use.channel, use.client_id, use.attributes) == (Channel.RP_REPORTED, "bank", ("name",))
     assert use.detail["cites"] == shared["receipt"]["id"]
+    assert use.consent_id
+    (by_law,) = report(world, item(world, "r-3", basis="statutory-function")).json()["uses"]
+    with world.transaction() as services:
+        (last,) = services.use_log.of_subject(subject, limit=1)
+    assert (last.id, last.use.consent_id) == (by_law["entry"], None)
     # She reads it in plain words, and that it is the agency's word.
     browser = world.sign_in("lan")
     assert "Says it passed this data on" in browser.open("/me/uses").text
@@ -92,7 +97,7 @@ def test_what_an_agency_reports_stands_in_the_record(world: World, arrival: Arri
     assert other["error_description"] == "id was used for another report"
     with world.transaction() as services:
         told = services.use_log.of_subject(subject)
-        assert len([one for one in told if one.use.channel is Channel.RP_REPORTED]) == 2
+        assert len([one for one in told if one.use.channel is Channel.RP_REPORTED]) == 3
 
 
 def test_each_item_is_judged_by_itself(world: World, arrival: Arrival) -> None:
