@@ -43,6 +43,8 @@ class NoticeKind(StrEnum):
     DATA_COPIED = "data-copied"
     SIGN_IN_CHANGED = "sign-in-changed"
     SIGN_IN = "sign-in"
+    NEW_PLACE = "new-place"
+    """A known browser, at a place where nobody signed in lately."""
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     QR_APPROVED = "qr-approved"

@@ -248,6 +248,11 @@ class BrowserSessions:
         ).first()
         return (row.authenticated_at, row.address) if row is not None else None
 
+    def addresses(self, account_id: str) -> set[str]:
+        """Return the addresses of the account's sign-ins that are still kept, ended or not."""
+        query = select(browser_session.c.address).where(browser_session.c.account_id == account_id)
+        return set(self._db.execute(query.distinct()).scalars())
+
     def was_there(self, account_id: str, since: datetime) -> bool:
         """True when one of the account's sessions, over or not, was used since the moment."""
         found = select(browser_session.c.id).where(

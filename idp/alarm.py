@@ -29,6 +29,7 @@ from idp.oidc.grants import Grants
 DISAVOWABLE = frozenset(
     {
         NoticeKind.SIGN_IN,
+        NoticeKind.NEW_PLACE,
         NoticeKind.QR_APPROVED,
         NoticeKind.UNLOCKED,
         NoticeKind.RECOVERY_BEGUN,

@@ -51,6 +51,10 @@ _WORDS = {
         "Tài khoản Sen ID của bạn vừa được đăng nhập từ một trình duyệt chưa từng sử dụng.",
         "Somebody signed in to your Sen ID account with a browser that you had not used before.",
     ),
+    NoticeKind.NEW_PLACE: (
+        "Tài khoản Sen ID của bạn vừa được đăng nhập ở một nơi mà gần đây bạn chưa đăng nhập.",
+        "Somebody signed in to your Sen ID account at a place where you had not signed in lately.",
+    ),
     NoticeKind.RECOVERY_BEGUN: (
         "Có yêu cầu khôi phục tài khoản Sen ID của bạn. Mọi cách đăng nhập cũ sẽ mất hiệu lực khi hoàn tất.",
         "A recovery of your Sen ID account was begun. When it is done, every old way to sign in is void.",

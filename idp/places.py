@@ -17,6 +17,8 @@ from pathlib import Path
 _HEADER = ["network", "latitude", "longitude", "place"]
 _LONGEST_NAME = 80
 _RADIUS = 6371.0
+_ELSEWHERE = 100.0
+"""Kilometres from which on a place is another one: nearer ones are often confused by such files."""
 _KEPT_BITS = 64
 """Of IPv6 addresses the network's half tells where they are; it fits a machine word."""
 
@@ -112,6 +114,13 @@ class Places:
         """Return how far two addresses are from each other; None when either is not known."""
         here, there = self.find(one), self.find(other)
         return here.kilometres_to(there) if here is not None and there is not None else None
+
+    def is_new(self, address: str, known: Iterable[str]) -> bool:
+        """True when the address is farther than ``_ELSEWHERE`` from every place among the known ones;
+        where a place is not known, nothing is new.
+        """
+        ways = [way for one in known if (way := self.kilometres(address, one)) is not None]
+        return bool(ways) and min(ways) > _ELSEWHERE
 
     def told(self, address: str) -> str:
         """Return the network that an address is of, as coarse as it still tells the person something,

@@ -31,7 +31,8 @@ from idp.services import Installation
 
 INTERVAL = timedelta(minutes=10)
 _GRANTS_KEPT = timedelta(days=30)
-_SESSIONS_KEPT = timedelta(days=1)
+# By them a place is known from which she signed in before.
+_SESSIONS_KEPT = timedelta(days=30)
 _RECOVERIES_KEPT = timedelta(days=365)
 _FACE_CHECKS_KEPT = timedelta(days=90)
 # So long relying parties may fetch them.

@@ -435,12 +435,13 @@ class SignInDesk:
         current: BrowserSession | None,
     ) -> tuple[BrowserSession, str]:
         """Make the person signed in: a new cookie always, and nobody else's session beside it. From
-        a browser that she never used before, she is told of it.
+        a browser that she never used before, or a place far from her latest ones, she is told of it.
         """
         if current is not None and current.account_id != account.id:
             self.sign_out(current)
         is_known = current is not None and current.account_id == account.id
         is_known = is_known or self._is_known(account, visitor)
+        is_new_place = self.places.is_new(visitor.address, self.sessions.addresses(account.id))
         session, cookie = self.sessions.start(
             account_id=account.id,
             subject_id=account.subject_id,
@@ -461,9 +462,10 @@ class SignInDesk:
         ):
             # Whoever has a passkey has lost none.
             self.tell(account.subject_id, NoticeKind.RECOVERY_CANCELLED, {})
-        if not is_known:
+        if not is_known or is_new_place:
             facts = {"browser": visitor.browser, "network": self.places.told(visitor.address)}
-            self.tell(account.subject_id, NoticeKind.SIGN_IN, facts)
+            kind = NoticeKind.NEW_PLACE if is_known else NoticeKind.SIGN_IN
+            self.tell(account.subject_id, kind, facts)
         return session, cookie
 
     def _weigh(

@@ -19,6 +19,7 @@ _TITLES = {
     NoticeKind.CASE_MOVED: N_("News of your request %(what)s"),
     NoticeKind.UNSEALED: N_("A use of your data that had been kept sealed is now in your record"),
     NoticeKind.SIGN_IN: N_("Somebody signed in with a browser that you had not used before"),
+    NoticeKind.NEW_PLACE: N_("Somebody signed in at a place where you had not signed in lately"),
     NoticeKind.FIRST_USE: N_("%(what)s used data for the first time"),
     NoticeKind.NEW_DATA: N_("%(what)s read data that it had not read before: %(data)s"),
     NoticeKind.UNUSUAL_USE: N_("%(what)s used data in an unusual way: %(why)s"),
@@ -40,6 +41,7 @@ _KINDS = {
     NoticeKind.DATA_COPIED: N_("A copy of your data was downloaded"),
     NoticeKind.SIGN_IN_CHANGED: N_("How you sign in was changed"),
     NoticeKind.SIGN_IN: N_("A sign-in with a new browser"),
+    NoticeKind.NEW_PLACE: N_("A sign-in at a new place"),
     NoticeKind.QR_APPROVED: N_("A sign-in by code, approved on a phone"),
 }
 _WHY = {

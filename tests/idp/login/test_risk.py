@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from accounts.levels import AuthenticationLevel, Strength
+from accounts.notices import NoticeKind
 from idp.login.risk import AddressList, Decision, Surroundings, is_impossible, judge
 from idp.places import Places
 from tests.support.browser import Page
@@ -179,3 +180,28 @@ def test_nobody_is_in_hanoi_and_an_hour_later_in_paris(world: World) -> None:
     assert "Paris (198.51.100.0/24)" in own.open("/me/notices").text
     world.tick(hours=10)
     assert sign_in(world, right, away).status == 303
+
+
+def test_a_known_browser_at_a_new_place_is_told_and_at_a_near_one_not(world: World) -> None:
+    world.installation.places = Places(FILE.splitlines())
+    browser = world.sign_in(browser=world.browser("203.0.113.9"))
+
+    def told_at(address: str) -> list[str]:
+        world.tick(days=2)
+        travelled = world.browser(address)
+        travelled.client.cookies = browser.client.cookies
+        world.sign_in(how="passkey", browser=travelled)
+        with world.transaction() as services:
+            notices = services.notices.of_subject(world.subject_in(services, "lan"))
+        return [one.facts["network"] for one in notices if one.kind is NoticeKind.NEW_PLACE]
+
+    assert told_at("203.0.113.77") == []
+    # Hải Phòng is less than a hundred kilometres away, of what the file does not know nothing is said.
+    assert told_at("192.0.2.9") == []
+    assert told_at("198.51.100.200") == []
+    assert told_at("198.51.100.9") == ["Paris (198.51.100.0/24)"]
+    # Once seen it is new no more, for as long as sign-ins are kept.
+    assert len(told_at("198.51.100.9")) == 1
+    page = browser.open("/me/notices").text
+    assert "at a place where you had not signed in lately" in page
+    assert "Paris (198.51.100.0/24)" in page
