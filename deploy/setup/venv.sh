@@ -64,6 +64,8 @@ fi
 if ! is_usable; then
     python=$(find_python)
     [ -n "$python" ] || give_up "Python 3.11 or newer with its venv module is needed; install it (on Debian or Ubuntu: apt-get install python3 python3-venv)."
+    # Someone else's folder behind a link would be cleared with everything in it.
+    [ ! -L .venv ] || rm .venv
     say "making .venv"
     "$python" -m venv --clear .venv 2>/dev/null || give_up "could not make .venv in this folder (is it writable, is the disk full?)."
 fi
