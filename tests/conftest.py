@@ -22,7 +22,8 @@ from idp.door import Door
 from idp.services import Installation, Services
 from tests.support import cast as people
 from tests.support.clock import Clock
-from tests.support.stores import KINDS, Servers, Templates, settings_for
+from tests.support.once import keep_what_is_always_the_same
+from tests.support.stores import KINDS, Engines, Servers, Templates, settings_for
 from tests.support.world import World
 
 
@@ -47,6 +48,22 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
 def bytecode(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
     """Compiled page templates, so that each application does not compile them again."""
     return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("bytecode")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _made_once() -> Iterator[None]:
+    """Keep what is dear to make and the same in every test: the routes' code and opened keys."""
+    with pytest.MonkeyPatch.context() as patch:
+        keep_what_is_always_the_same(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """The worker's engines, which remember the SQL that they have spelled."""
+    held = Engines()
+    yield held
+    held.dispose()
 
 
 @pytest.fixture(params=KINDS)
@@ -78,9 +95,12 @@ def empty_database_url(templates: Templates, kind: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def installation(database_url: str, clock: Clock, tmp_path: Path) -> Iterator[Installation]:
+def installation(
+    database_url: str, engines: Engines, clock: Clock, tmp_path: Path
+) -> Iterator[Installation]:
     """What a server process holds."""
-    made = Installation(settings_for(database_url, tmp_path), clock=clock)
+    settings = settings_for(database_url, tmp_path)
+    made = Installation(settings, engine=engines.of(database_url), clock=clock)
     yield made
     made.engine.dispose()
 

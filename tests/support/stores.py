@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import LiteralString
 
 import psycopg
+from sqlalchemy import Engine
 
 from accounts.schema import Clock
 from idp import clock as system_clock
@@ -90,7 +91,8 @@ class Templates:
     def copy(self, kind: str, *, empty: bool = False) -> Iterator[str]:
         """Lend a database for one test and return its URL."""
         if kind == "sqlite":
-            path = self.folder / f"{uuid.uuid4().hex}.db"
+            # The same address each time, so that its engine serves every test (Engines).
+            path = self.folder / (f"{uuid.uuid4().hex}.db" if empty else f"{SHARED}.db")
             if not empty:
                 shutil.copyfile(self._sqlite_template(), path)
             yield f"sqlite:///{path}"
@@ -143,6 +145,25 @@ class Templates:
             engine.dispose()
             made.rename(path)
         return path
+
+
+class Engines:
+    """An engine for each database, kept while its connections come and go: what SQLAlchemy once
+    compiled for it need not be compiled again for every test.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, Engine] = {}
+
+    def of(self, url: str) -> Engine:
+        """Return the engine for the database."""
+        if url not in self._made:
+            self._made[url] = connect(url)
+        return self._made[url]
+
+    def dispose(self) -> None:
+        for engine in self._made.values():
+            engine.dispose()
 
 
 class Servers:
