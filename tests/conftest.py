@@ -27,6 +27,14 @@ from tests.support.stores import KINDS, Engines, Servers, Templates, settings_fo
 from tests.support.world import World
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stories first: one worker keeps to them, with one browser and one site of each kind, while the
+    others take from the end, so that nothing long is left for last (``--dist worksteal``).
+    """
+    items.sort(key=lambda item: "stories" not in item.path.parts)
+
+
 @pytest.fixture(autouse=True)
 def watchdog(request: pytest.FixtureRequest) -> Iterator[None]:
     """End a worker whose test hangs, with every thread's stack; a hung test tells nobody anything."""

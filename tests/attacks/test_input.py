@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.browser import InProcess, as_json
 from tests.support.phone import Phone
+from tests.support.stores import on_one_database, on_the_stricter_database
 from tests.support.world import World
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -27,6 +28,7 @@ SHARED = settings(
 TEXT = st.one_of(st.sampled_from(NASTY), st.text(max_size=30))
 
 
+@on_the_stricter_database
 @pytest.mark.parametrize("name", OAUTH)
 def test_in01_no_parameter_of_an_authorization_request_gives_a_fault(
     world: World, name: str
@@ -66,6 +68,7 @@ def test_in01_no_form_at_an_endpoint_gives_a_fault(
     assert _posted(world, path, urlencode(form, errors="replace")) < 500
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "query", ["%", "%zz", "%00", "%ff", "%c3%28", "%ed%a0%80", "a=%ff", "&&&&", "=", "a" * 20_000]
 )
@@ -76,6 +79,7 @@ def test_in01_a_query_that_cannot_be_read_gives_no_fault(
     assert world.sign_in().open(f"{path}?interaction={query}&{query}").status < 500
 
 
+@on_one_database
 @pytest.mark.parametrize("raw", [b"\xff", b"state=\xc3\x28", b"client_id=\xf0\x9f\x98\x80"])
 def test_in01_raw_bytes_in_the_query_give_no_fault(world: World, raw: bytes) -> None:
     request = httpx.Request("GET", f"{world.issuer}/authorize")
@@ -119,6 +123,7 @@ DOCUMENTS = {
 }
 
 
+@on_the_stricter_database
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
 @pytest.mark.parametrize("path", [SIGN_IN, "/me/passkeys"])
 def test_in02_no_json_gives_a_fault(world: World, path: str, document: str | bytes) -> None:
@@ -165,6 +170,7 @@ def test_in01_what_she_says_of_herself_is_kept_exactly_or_refused(world: World, 
             assert kept == value.strip()
 
 
+@on_one_database
 @pytest.mark.parametrize("claim", FIELDS)
 def test_in03_no_text_keeps_the_server_busy(world: World, claim: str) -> None:
     browser = world.sign_in()
@@ -180,6 +186,7 @@ def test_in03_no_text_keeps_the_server_busy(world: World, claim: str) -> None:
         assert time.perf_counter() - begun < 1.5
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "value", ["<script>alert(1)</script>", "{{7*7}}", '"><svg onload=x>', "${7*7}"]
 )
@@ -195,6 +202,7 @@ def test_in04_markup_is_shown_as_it_was_typed(world: World, value: str) -> None:
     assert person.open("/me/details").form("/me/details").values["nickname"] == value
 
 
+@on_the_stricter_database
 @pytest.mark.parametrize("login", NASTY)
 def test_in01_an_odd_login_is_just_wrong(world: World, login: str) -> None:
     browser = world.browser()

@@ -16,14 +16,13 @@ from idp.ledger import Keeper
 from idp.retention import purge
 from tests.support.at_once import at_once
 from tests.support.browser import Browser
-from tests.support.stores import KINDS
+from tests.support.stores import on_one_database
 from tests.support.world import Arrival, World
 
 ABOUT_USES = {
     NoticeKind.FIRST_USE, NoticeKind.NEW_DATA, NoticeKind.UNUSUAL_USE, NoticeKind.DIGEST,
     NoticeKind.WITHDRAWAL_MOVED,
 }  # fmt: skip
-on_one_database = pytest.mark.parametrize("kind", KINDS[:1], indirect=True)
 
 
 @pytest.fixture
@@ -228,9 +227,9 @@ def test_discreet_mode_says_nothing_and_lets_her_leave(world: World, keeper: Kee
     delivery.deliver(world.installation)
     assert messenger.taken
     for message in messenger.taken:
+        # In her own language, which her account tells.
         assert message.subject == "Thông báo mới"
-        words = "Bạn có thông báo mới."
-        assert message.text == f"{words} {world.issuer}/me/notices"
+        assert message.text == f"Bạn có thông báo mới. {world.issuer}/me/notices"
     page = lan.open("/me/uses")
     assert "<title>Sen ID</title>" in page.html
     gone = lan.submit(page.form("/me/leave"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import LiteralString
 
 import psycopg
+import pytest
 from sqlalchemy import Engine
 
 from accounts.schema import Clock
@@ -40,6 +41,10 @@ DO $$ DECLARE t text; BEGIN
 END $$"""
 
 KINDS = ("sqlite", "postgresql")
+on_one_database = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+"""For what is decided before any database is asked."""
+on_the_stricter_database = pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+"""For odd values that may reach a statement: PostgreSQL takes no NUL and no lone surrogate."""
 INSTALLATION_SECRET = secrets.token_bytes(48)
 """One for a whole run, because the template's data is sealed with it."""
 
