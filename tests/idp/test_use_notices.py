@@ -228,8 +228,8 @@ def test_discreet_mode_says_nothing_and_lets_her_leave(world: World, keeper: Kee
     delivery.deliver(world.installation)
     assert messenger.taken
     for message in messenger.taken:
-        assert message.subject == "Thông báo mới / New notice"
-        words = "Bạn có thông báo mới. / You have a new notice."
+        assert message.subject == "Thông báo mới"
+        words = "Bạn có thông báo mới."
         assert message.text == f"{words} {world.issuer}/me/notices"
     page = lan.open("/me/uses")
     assert "<title>Sen ID</title>" in page.html
