@@ -3,29 +3,35 @@ figures that are kept by month, and never so small that they tell of one person.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
-from consent import tallies
+from accounts.legal_clock import HANOI
+from consent import tallies, use_reports
+from consent.data_use import Channel
 from consent.ledger import tiles
 from consent.ledger.epoch import ROOT_LOG, Epoch
 from consent.ledger.policy import Standing
 from consent.log_state import LogState
+from consent.reconciliation import Reconciled, Reconciliations
 from consent.sequencer import oldest_waiting
 from consent.small_counts import LEAST, hidden
 from consent.tallies import Kind
+from consent.use_reports import Coverage
 from idp import ledger
 from idp.database import for_reading
-from idp.services import Installation
+from idp.services import Installation, Services
 
 EVERY = timedelta(minutes=10)
 MONTHS = 12
+_COMPARED_WITHIN = timedelta(days=7)
 
 
 class How(Enum):
@@ -73,6 +79,12 @@ class Statistics:
     late: dict[str, Late]
     oldest_waiting: datetime | None
     """When the oldest use was made that was not published then."""
+    sealed: dict[Cell, Row]
+    """Sealed reads by class. All exact: the published list names each, with authority and day."""
+    reconciled: Reconciled | None
+    """The newest day that was compared with what others hold, of the last week."""
+    coverage: list[Coverage]
+    """How far agencies report later uses, of what they were given since the month before began."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,9 @@ def health(installation: Installation, db: Connection) -> Health | None:
 
 
 def of_day(db: Connection, day: str) -> dict[Cell, Figure]:
-    """Return the figures of a day that is over, by agency, purpose, channel and outcome."""
+    """Return the figures of a day that is over, by agency, purpose, channel and outcome; without
+    sealed reads, which have a list of their own.
+    """
     return _published(_cells(tallies.of(db, [day]), _by_all), "")
 
 
@@ -123,6 +137,7 @@ def _compute(installation: Installation, db: Connection) -> Statistics:
     months = _last_months(now)
     kept = tallies.of(db, months)
     cases, withdrawals = services.cases.late_by_agency(), services.withdrawals.late_by_agency()
+    compared = Reconciliations(db, installation.clock).since((now - _COMPARED_WITHIN).date())
     return Statistics(
         now,
         months,
@@ -133,7 +148,19 @@ def _compute(installation: Installation, db: Connection) -> Statistics:
             for client_id in sorted({*cases, *withdrawals})
         },
         oldest_waiting(db),
+        _rows(_sealed(services)),
+        compared[-1] if compared else None,
+        use_reports.coverage(db, _begin(months[1])),
     )
+
+
+def _sealed(services: Services) -> dict[Cell, Figure]:
+    counted = Counter((one.day.isoformat()[:7], one.seal_class) for one in services.sealing.all())
+    return {cell: Figure(How.EXACT, reads) for cell, reads in counted.items()}
+
+
+def _begin(month: str) -> datetime:
+    return datetime(int(month[:4]), int(month[5:]), 1, tzinfo=HANOI).astimezone(UTC)
 
 
 def _by_purpose(kind: Kind) -> Cell:
@@ -151,6 +178,9 @@ def _by_all(kind: Kind) -> Cell:
 def _cells(kept: Mapping[Kind, int], part: Callable[[Kind], Cell]) -> dict[Cell, int]:
     cells: dict[Cell, int] = {}
     for kind, uses in kept.items():
+        # Known exactly elsewhere: a figure hidden among these would hide nothing.
+        if kind.channel is Channel.SEALED:
+            continue
         cells[part(kind)] = cells.get(part(kind), 0) + uses
     return cells
 

@@ -43,6 +43,9 @@ def tell(services: Services, entries: list[UseEntry]) -> None:
     crowded = _crowded(services.db, [one.entry for one in novelties])
     for novelty in novelties:
         use = novelty.entry.use
+        # She was told of it when it was unsealed, and its time is that of no use.
+        if "sealed_as" in use.detail:
+            continue
         _tell_new(services, novelty)
         pair = use.subject_id, use.client_id
         if pair in told or not _may_be_told(novelty):

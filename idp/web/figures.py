@@ -3,10 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from connectors import face_match
+from consent.reconciliation import Comparison, Kind, Reconciled
+from consent.sealing import SealClass
 from consent.small_counts import LEAST
+from consent.use_reports import Coverage
 from idp import ledger
-from idp.statistics import Figure, Health, How, Row
-from idp.web import context
+from idp.statistics import Cell, Figure, Health, How, Row
+from idp.web import context, timeline, words
 from idp.web.language import N_, translate
 
 _TOLD = {
@@ -14,6 +18,14 @@ _TOLD = {
     How.HIDDEN: N_("not shown"),
     How.AT_LEAST: N_("at least %(value)s"),
 }
+_SEALED = {
+    SealClass.INVESTIGATION: N_("Investigation"),
+    SealClass.COURT: N_("Court case"),
+}
+_FACES = N_("Comparison of faces")
+_TOO_FEW, _NOTHING = N_("too few reads to tell"), N_("nothing reported")
+_LITTLE, _PART = N_("less than a tenth"), N_("at least %(part)s of 10")
+_TENTHS = 10
 _NONE = Figure(How.EXACT, 0)
 
 
@@ -32,6 +44,57 @@ def small(count: int) -> str:
 def row(found: Row, months: list[str]) -> list[str]:
     """Return a row's figures, one a month."""
     return [told(found.get(month, _NONE)) for month in months]
+
+
+def sealed(found: dict[Cell, Row], months: list[str]) -> list[dict[str, Any]]:
+    """Return the rows of sealed reads, one a class."""
+    return [
+        {"names": (translate(_SEALED[SealClass(seal_class)]),), "figures": row(each, months)}
+        for (seal_class,), each in found.items()
+    ]
+
+
+def compared(found: Reconciled | None) -> dict[str, Any] | None:
+    """Return what the daily comparison came to: who told what it holds, who did not, and what the record
+    lacks.
+    """
+    if found is None:
+        return None
+    told_of = [one for one in found.comparisons if one.theirs is not None]
+    return {
+        "day": found.day,
+        "lacking": found.unlogged,
+        "sides": [
+            {"name": _side(one), "lacking": one.unlogged, "only_ours": small(one.unconfirmed)}
+            for one in told_of
+        ],
+        "silent": [_side(one) for one in found.comparisons if one.theirs is None],
+    }
+
+
+def coverage(found: list[Coverage]) -> list[dict[str, Any]]:
+    """Return how far each agency reports, as a part in whole tenths: it tells of no number of reads."""
+    return [{"agency": timeline.agency(one.client_id), "part": _part(one)} for one in found]
+
+
+def _part(one: Coverage) -> str:
+    if one.releases < LEAST or one.share is None:
+        return translate(_TOO_FEW)
+    if not one.cited:
+        return translate(_NOTHING)
+    tenths = int(one.share * _TENTHS)
+    if not tenths:
+        return translate(_LITTLE)
+    return translate(_PART, part=tenths)
+
+
+def _side(one: Comparison) -> str:
+    if one.kind is Kind.RELYING_PARTY:
+        return timeline.agency(one.party)
+    if one.party == face_match.NAME:
+        return translate(_FACES)
+    known = {source.value: name for source, name in words.SOURCES.items()}.get(one.party)
+    return translate(known) if known else one.party
 
 
 def month(text: str) -> str:

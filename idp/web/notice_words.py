@@ -9,7 +9,7 @@ from idp.services import BRAND
 from idp.web import timeline
 from idp.web.language import N_, translate
 
-_TITLES = {
+TITLES = {
     NoticeKind.CONTACT_CHANGED: N_("%(what)s was changed"),
     NoticeKind.CONTACT_CHANGE_ASKED: N_("An office asks to change: %(what)s"),
     NoticeKind.CONTACT_CHANGE_REFUSED: N_("An office did not change: %(what)s"),
@@ -95,7 +95,7 @@ def title(one: Notice) -> str:
         what = timeline.agency(one.facts["client_id"])
     why = one.facts.get("why") or one.facts.get("what", "")
     return translate(
-        _TITLES[one.kind],
+        TITLES[one.kind],
         what=what,
         why=translate(_WHY[why]) if why in _WHY else "",
         data=", ".join(timeline.labels(one.facts.get("attributes", "").split())),

@@ -11,13 +11,17 @@ from typing import Any
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from sqlalchemy import select
 
+from accounts.notices import NoticeKind
 from consent.data_use import Channel, UseEntry
 from consent.history import History
 from consent.ledger import commitment
 from consent.log_state import LogState
+from consent.purposes import purpose
 from consent.sealing import content_hash, open_for_oversight
-from idp import ledger, unsealing
+from consent.seen import seen_use
+from idp import following, ledger, unsealing
 from idp.services import Installation
 from tests.support.relying_party import Answer
 from tests.support.world import Arrival, World
@@ -104,12 +108,34 @@ def test_a_sealed_read_is_in_the_log_at_once_and_told_on_its_day(
     assert "name" in opened["attributes"]
     with pytest.raises(ValueError, match="this key"):
         open_for_oversight(X25519PrivateKey.generate(), json.loads(spelling))
+    # What follows the log makes nothing of it for anybody, and a line of its own for everybody.
+    following.follow(world.installation)
+    with world.transaction() as services:
+        assert services.notices.of_subject(chain) == []
+        assert (
+            services.db.execute(select(seen_use).where(seen_use.c.subject_id == chain)).all() == []
+        )
+    public = world.browser().open("/transparency")
+    assert "Investigation" in public.html
+    assert purpose("sealed-read").title["en"] not in public.html
+    lan = world.subject()
+    with world.transaction() as services:
+        told_before = services.notices.of_subject(lan)
+    assert all(one.kind is not NoticeKind.UNSEALED for one in told_before)
     # Before the day nothing happens; on it, she is told.
     world.tick(days=29)
     assert unsealing.unseal_due(world.installation) == 0
     world.tick(days=1)
     assert unsealing.unseal_due(world.installation) == 1
     assert unsealing.unseal_due(world.installation) == 0
+    # Once: what follows the log does not take it for a use of today.
+    ledger.sequencer(world.installation).run_once()
+    following.follow(world.installation)
+    with world.transaction() as services:
+        told_now = services.notices.of_subject(lan)
+    assert [one.kind for one in told_now[: len(told_now) - len(told_before)]] == [
+        NoticeKind.UNSEALED
+    ]
     entry = newest(world)
     assert (entry.use.channel, entry.use.client_id) == (Channel.USERINFO, "portal")
     assert set(entry.use.attributes) == set(opened["attributes"])

@@ -8,7 +8,7 @@ from idp.web import context, journey, notice_words, person, timeline
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("notices", __name__)
-_ADVICE = {
+ADVICE = {
     NoticeKind.CONTACT_CHANGE_ASKED: N_(
         "A second officer has to confirm it. If you did not ask for this, turn to the office at once."
     ),
@@ -72,7 +72,7 @@ def _told(one: Notice) -> dict[str, object]:
     return {
         "id": one.id,
         "title": notice_words.title(one),
-        "advice": translate(_NOT_YOU if is_disavowable else _ADVICE[one.kind]),
+        "advice": translate(_NOT_YOU if is_disavowable else ADVICE[one.kind]),
         "not_me": f"/not-me/{link_token(vault, one.id)}" if is_disavowable else "",
         "at": one.made_at,
         "is_new": one.read_at is None,

@@ -34,5 +34,8 @@ def transparency() -> str:
             }
             for client_id, one in told.late.items()
         ],
+        sealed=figures.sealed(told.sealed, told.months),
+        compared=figures.compared(told.reconciled),
+        coverage=figures.coverage(told.coverage),
         logs=figures.logs(health(installation, context.services().db)),
     )

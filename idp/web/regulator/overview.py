@@ -13,7 +13,7 @@ from idp.web.regulator.entrance import inspecting
 
 blueprint = flask.Blueprint("regulator", __name__)
 _NO_CASE = N_("No request has exactly this number.")
-_CHANNELS = {
+CHANNELS = {
     Channel.ID_TOKEN: N_("Sign-in"),
     Channel.USERINFO: N_("Data read"),
     Channel.INTROSPECTION: N_("Sign-in or key checked"),
@@ -62,6 +62,9 @@ def _page(error: str | None = None, status: int = 200) -> flask.Response:
             {"agency": timeline.agency(client_id), **one._asdict()}
             for client_id, one in told.late.items()
         ],
+        sealed=figures.sealed(told.sealed, told.months),
+        compared=figures.compared(told.reconciled),
+        coverage=figures.coverage(told.coverage),
         logs=figures.logs(health(installation, context.services().db)),
         waiting=told.oldest_waiting,
         made_at=told.made_at,
@@ -78,7 +81,7 @@ def _page(error: str | None = None, status: int = 200) -> flask.Response:
 
 def _names(cell: tuple[str, ...]) -> tuple[Any, ...]:
     client_id, channel, outcome = cell
-    what = translate(_CHANNELS[Channel(channel)])
+    what = translate(CHANNELS[Channel(channel)])
     if outcome == Outcome.REFUSED.value:
         what = f"{what} ({translate(_REFUSED)})"
     return timeline.agency(client_id), what

@@ -160,7 +160,7 @@ def _notice(under_way: journey.Journey) -> str:
         sensitive=_rows(
             [claim for claim in asked.optional if claim in SENSITIVE], session, represented
         ),
-        until=today.date() + lasts(asked.purpose, asked.terms),
+        until=today + lasts(asked.purpose, asked.terms),
         case_reference=terms.case_reference,
         retention_days=terms.retention_days,
         recipients=[timeline.agency(one) for one in terms.recipients],

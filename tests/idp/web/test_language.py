@@ -4,6 +4,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from accounts.notices import NoticeKind
+from consent.data_use import Channel
+from idp.alarm import DISAVOWABLE
+from idp.web import notice_words, timeline
+from idp.web.citizen.notices import ADVICE
 from idp.web.language import (
     LANGUAGES,
     choose,
@@ -13,6 +18,7 @@ from idp.web.language import (
     untranslated,
     unused,
 )
+from idp.web.regulator import overview
 from tests.support.world import World
 
 
@@ -22,6 +28,18 @@ def test_every_text_has_a_vietnamese_one() -> None:
 
 def test_no_vietnamese_text_is_left_over() -> None:
     assert unused() == []
+
+
+def test_whatever_is_recorded_or_told_has_its_words(world: World) -> None:
+    # A sealed read stands in no person's record until it is a use like any other.
+    told = {channel.value for channel in Channel} - {Channel.SEALED.value}
+    with world.app.test_request_context():
+        assert timeline.channels().keys() == told
+        assert timeline.channels(of_organisation=True).keys() == told
+        assert timeline.channels(of_another=True).keys() == told
+    assert overview.CHANNELS.keys() == set(Channel)
+    assert notice_words.TITLES.keys() == set(NoticeKind)
+    assert ADVICE.keys() | DISAVOWABLE == set(NoticeKind)
 
 
 @pytest.mark.parametrize(

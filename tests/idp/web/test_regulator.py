@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from joserfc import jws
 from joserfc.jwk import KeySet
+from sqlalchemy import insert
 
 from accounts.officers import Role
 from consent.data_use import Channel
+from consent.reconciliation import Reconciliations
+from consent.use_receipts import use_receipt
 from idp import following, supervision
 from idp.ledger import Keeper
 from tests.support.browser import Browser
@@ -145,6 +148,39 @@ def test_figures_are_counted_once_and_small_ones_are_not_told(
     told = world.sign_in("minh", how="passkey").open("/regulator").text
     assert "Data read" in told
     assert world.person("lan").name not in told
+
+
+def test_the_newest_comparison_and_how_far_agencies_report_are_public(
+    world: World, inspector: Browser
+) -> None:
+    day = (world.installation.clock() - timedelta(days=1)).date()
+    with world.transaction() as services:
+        kept = Reconciliations(services.db, world.installation.clock)
+        kept.take_held("portal", day, ["A" * 43])
+        kept.run(day, {"population": [], "enterprises": None})
+        made = world.installation.clock()
+        services.db.execute(
+            insert(use_receipt),
+            [
+                {
+                    "client_id": party,
+                    "epoch": 1,
+                    "part": 0,
+                    "made_at": made,
+                    "personal": n,
+                    "jws": "",
+                }
+                for party, n in (("portal", 24), ("tax", 9))
+            ],
+        )
+    public = world.browser().open("/transparency").text
+    assert "Uses that the record lacks1" in public
+    assert "National population database0" in public
+    assert "Sample service portalnothing reported" in public
+    assert "Thuế Mẫutoo few reads to tell" in public
+    # Who was silent is for inspectors: that it should have told something tells that it read.
+    assert "Business registration database" not in public
+    assert "Told nothing: Business registration database" in inspector.open("/regulator").text
 
 
 def table(html: str) -> dict[str, list[str]]:
