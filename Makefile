@@ -3,7 +3,7 @@
 # (ARGS, PEER, UPGRADE, LOCK, PYTHON) reaches them through the environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check bench drills attributes lock shape
+.PHONY: help setup demo demo-reset test check bench bench-ledger drills attributes lock shape
 
 help:            ## Show these commands
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -27,6 +27,9 @@ check: setup     ## Format, lint, types and import contracts
 
 bench: setup     ## Measure speed (PEER=1: the yardstick too; accounts: .venv/bin/python -m bench.accounts)
 	@.venv/bin/python -m bench.run $(if $(PEER),--peer) $(ARGS)
+
+bench-ledger: setup ## Measure the record of uses with 10 million entries (ARGS="--entries 200000" is quicker)
+	@.venv/bin/python -m bench.ledger $(ARGS)
 
 drills: setup    ## Tamper with the record of uses in every way, and tell who notices
 	@.venv/bin/python -m bench.drills $(ARGS)

@@ -120,6 +120,35 @@ def insert_many(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
     db.execute(insert(table).returning(*table.primary_key.columns), list(rows)).all()
 
 
+def copy_many(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, on PostgreSQL by COPY, which takes many times as many a second as INSERT.
+
+    Every row names the same columns, and a conflict makes the whole fail.
+    """
+    if db.dialect.name != "postgresql":
+        db.execute(insert(table), list(rows))
+        return
+    names = list(rows[0])
+    binders = [
+        table.c[name].type.dialect_impl(db.dialect).bind_processor(db.dialect) for name in names
+    ]
+    preparer = db.dialect.identifier_preparer
+    columns = ", ".join(preparer.quote(name) for name in names)
+    sql = f"COPY {preparer.format_table(table)} ({columns}) FROM STDIN"
+    driver: Any = db.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(sql) as copy:
+            for row in rows:
+                copy.write_row(
+                    [
+                        binder(row[name]) if binder else row[name]
+                        for name, binder in zip(names, binders, strict=True)
+                    ]
+                )
+    except PsycopgError as error:
+        raise _told(sql, error, PsycopgError) from error
+
+
 def commit(db: Connection) -> None:
     """Commit the connection's transaction, on PostgreSQL by libpq's own call."""
     if db.dialect.name == "postgresql":

@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 START_SECONDS = 30
@@ -26,8 +27,11 @@ class Postgres:
     PostgreSQL refuses to run as root, so that root starts it as the user `nobody`.
     """
 
-    def __init__(self, directory: Path, prefix: Sequence[str]) -> None:
+    def __init__(
+        self, directory: Path, prefix: Sequence[str], settings: Mapping[str, str] | None = None
+    ) -> None:
         self._directory = directory
+        self._settings = dict(settings or {})
         self._prefix = prefix
         self._user = "nobody" if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,7 +46,7 @@ class Postgres:
         self._directory.mkdir(mode=0o700)
         if self._user:
             shutil.chown(self._directory, self._user)
-        data = self._directory / "data"
+        data = self._data
         self._run(
             "initdb",
             "-D",
@@ -55,17 +59,36 @@ class Postgres:
             "UTF8",
             "--no-locale",
         )
+        self._serve()
+        self._run("createdb", "-h", self._directory, "-U", "sen", "sen")
+
+    def restart_cold(self) -> None:
+        """Restarts the server with nothing of its files in memory, neither its own nor the kernel's."""
+        self._end()
+        for path in self._data.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fdatasync(file.fileno())
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self._serve()
+
+    @property
+    def _data(self) -> Path:
+        return self._directory / "data"
+
+    def _serve(self) -> None:
         settings = {
             "listen_addresses": "",
             "max_connections": "200",
             "shared_buffers": "256MB",
             "max_wal_size": "4GB",
+            **self._settings,
         }
-        command = [*self._prefix, str(_binaries() / "postgres"), "-D", str(data)]
+        command = [*self._prefix, str(_binaries() / "postgres"), "-D", str(self._data)]
         command += ["-k", str(self._directory)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        with (self._directory / "postgres.log").open("wb") as log:
+        with (self._directory / "postgres.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 user=self._user,
@@ -79,20 +102,24 @@ class Postgres:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError("PostgreSQL did not start")
             time.sleep(0.1)
-        self._run("createdb", "-h", self._directory, "-U", "sen", "sen")
 
     def url(self) -> str:
         """The URL of the database for SQLAlchemy and psycopg."""
         return f"postgresql+psycopg://sen@/sen?host={self._directory}"
 
-    def stop(self) -> None:
+    def _end(self) -> None:
         if self._process is not None:
-            self._process.terminate()
+            # Without waiting for clients to leave.
+            self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(15)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        self._end()
         if self._directory.exists():
             shutil.rmtree(self._directory)
 

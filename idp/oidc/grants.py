@@ -208,6 +208,8 @@ _spend = Statement(
 _IF_LIVE = Condition(
     select(oauth_grant.c.id)
     .where(oauth_grant.c.id == bindparam("which"), oauth_grant.c.revoked_at.is_(None))
+    # Without, a release judged just before a withdrawal could be committed just after it.
+    .with_for_update(read=True)
     .cte("holds"),
     writes=False,
 )

@@ -19,6 +19,7 @@ from consent.data_use import (
     subject_key,
 )
 from idp.services import Installation, Services
+from tests.support.at_once import at_once
 from tests.support.clock import Clock
 
 
@@ -29,8 +30,12 @@ def subject(services: Services) -> str:
 
 @pytest.fixture
 def use(subject: str) -> Use:
+    return _use(subject)
+
+
+def _use(subject_id: str) -> Use:
     return Use(
-        subject_id=subject,
+        subject_id=subject_id,
         client_id="portal",
         channel=Channel.USERINFO,
         attributes=("sub", "name"),
@@ -67,6 +72,55 @@ def test_positions_have_no_gaps_and_newest_come_first(services: Services, five: 
     assert [entry.position for entry in entries] == [5, 4, 3, 2, 1]
     page = services.use_log.of_subject(five, before=4, limit=2)
     assert [entry.position for entry in page] == [3, 2]
+
+
+def test_many_appended_at_once_are_what_one_after_the_other_would_be(
+    services: Services, use: Use, five: str, clock: Clock
+) -> None:
+    new = services.subjects.add(SubjectKind.PERSON)
+    odd = replace(use, correlation="tab\tand \\ back", detail={"reason": "a\nb"}, consent_id=None)
+    uses = [
+        replace(use, correlation="6"),
+        replace(odd, subject_id=new),
+        replace(use, outcome=Outcome.REFUSED),
+        replace(odd, subject_id=new, attributes=("sub",)),
+    ]
+    before = len(services.use_log.released)
+    written = services.use_log.record_many(uses)
+    assert [(one.subject_id, one.position) for one in written] == [
+        (five, 6), (new, 1), (five, 7), (new, 2),
+    ]  # fmt: skip
+    assert all(services.use_log.is_committed(one) for one in written)
+    assert services.use_log.released[before:] == [written[0], written[1], written[3]]
+    found = services.use_log.of_subject(new)[1]
+    assert (replace(found.use, attributes=()), found.at) == (
+        replace(odd, subject_id=new, attributes=()), clock(),
+    )  # fmt: skip
+    # One by one goes on where many ended.
+    services.use_log.record(use)
+    services.use_log.record(replace(use, subject_id=new))
+    for subject_id, length in ((five, 8), (new, 3)):
+        assert services.use_log.is_intact(subject_id)
+        assert services.use_log.of_subject(subject_id)[0].position == length
+    assert services.use_log.record_many([]) == []
+
+
+def test_many_appended_by_two_at_once_in_other_orders_are_all_there(
+    installation: Installation,
+) -> None:
+    with installation.engine.begin() as db:
+        people = [installation.services(db).subjects.add(SubjectKind.PERSON) for _ in range(20)]
+
+    def append(subjects: list[str]) -> None:
+        for _ in range(5):
+            with installation.engine.begin() as db:
+                installation.services(db).use_log.record_many([_use(one) for one in subjects])
+
+    results = at_once(lambda: append(people), lambda: append(people[::-1]))
+    assert results == [None, None]
+    with installation.engine.begin() as db:
+        log = installation.services(db).use_log
+        assert all(log.is_intact(one) and len(log.of_subject(one)) == 10 for one in people)
 
 
 def test_an_empty_chain_is_intact(services: Services, subject: str) -> None:

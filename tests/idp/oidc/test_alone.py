@@ -5,6 +5,7 @@ what was read and what is written; races by chance are in tests/races.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -66,6 +67,22 @@ def release(services: Services, grant: Grant) -> dict[str, object]:
     party = services.provider.relying_parties.find(grant.client_id, services.db)
     assert party is not None
     return services.disclosure.release(grant, party, ("name",), Channel.USERINFO)
+
+
+def test_a_release_waits_for_a_withdrawal_under_way(
+    world: World, arrival: Arrival, alone: Services
+) -> None:
+    """Else what was judged before the withdrawal could be committed after it (invariant 3)."""
+    grant, before = grant_of(alone, arrival.tokens().access), entries(world)
+    with ThreadPoolExecutor(1) as pool:
+        with meanwhile(world.installation) as other:
+            other.grants.revoke(grant.id)
+            releasing = pool.submit(release, alone, grant)
+            with pytest.raises(TimeoutError):
+                releasing.result(0.5)
+        with pytest.raises(NeedsTransactionError):
+            releasing.result(30)
+    assert entries(world) == before
 
 
 def test_a_release_leaves_its_entry(world: World, arrival: Arrival, alone: Services) -> None:

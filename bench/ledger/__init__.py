@@ -1,0 +1,1 @@
+"""Measures the ledger of uses against the acceptance list; see ``bench.ledger.__main__``."""

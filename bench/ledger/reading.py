@@ -1,0 +1,104 @@
+"""Measures 1 to 5: reading records, as the person's pages do."""
+
+import gzip
+import random
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from bench.ledger.world import ISSUER, Place, Report, milliseconds, now, percentile
+from consent.history import History, Wanted
+from idp.app import create_app
+from idp.database import for_reading
+from idp.door import Door
+from idp.web.language import TIME_ZONE
+
+_LINKED = re.compile(rb'(?:href|src)="(/static/[^"]+)"')
+FIRST_LOAD = 100 * 1024
+
+
+def of(place: Place, subject_id: str, act: Callable[[History], Any]) -> float:
+    """Return the milliseconds of reading one record in a transaction of its own."""
+    with for_reading(place.installation.engine).begin() as db:
+        history = History(db, subject_id)
+        return milliseconds(lambda: act(history))
+
+
+def latest(history: History) -> Any:
+    """Read the newest page."""
+    return history.page(Wanted(), limit=50)
+
+
+def random_people(place: Place, times: int, act: Callable[[History], Any] = latest) -> list[float]:
+    """Return the milliseconds of reading different people's records."""
+    chance = random.Random(place.people[-1])
+    return [of(place, chance.choice(place.people[1:]), act) for _ in range(times)]
+
+
+def summary(history: History) -> None:
+    """Read what the pages of agencies and months tell."""
+    history.agencies()
+    history.months(now() - timedelta(days=365), TIME_ZONE)
+
+
+def measure_reading(place: Place, report: Report, times: int) -> float:
+    """Measure a person's reads; return the median of the newest page."""
+    random_people(place, times)
+    took = random_people(place, times)
+    report.times("1", "latest 50 of random people, warm", took, 10)
+    long = [of(place, place.people[0], latest) for _ in range(times)]
+    report.times("3", "latest 50 of the person with the long record", long, 15)
+    report.times("4", "agencies and months, 12 months, random people",
+                 random_people(place, times, summary), 20)  # fmt: skip
+    long = [of(place, place.people[0], summary) for _ in range(20)]
+    report.times("4", "the same of the long record (latest 20,000)", long, 20)
+    return percentile(took, 0.5)
+
+
+def measure_cold(place: Place, report: Report, times: int) -> None:
+    """Measure after a restart with nothing of the database's files in memory."""
+    if place.server is None:
+        report.say("1", "cold", "not measured on SQLite")
+        return
+    place.installation.engine.dispose()
+    place.server.restart_cold()
+    # A connection and the plans are made first: a running server has them.
+    of(place, place.people[1], latest)
+    report.times("1", "latest 50 of random people, files not in memory",
+                 random_people(place, times), 50)  # fmt: skip
+
+
+def _packed(body: bytes) -> int:
+    return len(gzip.compress(body, 6))
+
+
+def measure_page(place: Place, report: Report, times: int) -> None:
+    """Measure the timeline's page in a signed-in browser."""
+    app = create_app(installation=place.installation)
+    try:
+        for who, name in ((1, "a record of usual length"), (0, "the long record")):
+            client = app.test_client()
+            client.set_cookie("__Host-sen_session", place.citizens[who].cookie, domain="id.example")
+            get = lambda path, client=client: client.get(  # noqa: E731
+                path, base_url=ISSUER, headers={"Accept-Encoding": "gzip, br"}
+            )
+            page = get("/me/uses")
+            assert page.status_code == 200, page.status
+            assert b"/me/uses/" in page.data
+            again = partial(get, "/me/uses")
+            took = [milliseconds(again) for _ in range(times)]
+            report.times("5", f"/me/uses, {name}", took, 150, 0.95)
+            if who == 0:
+                continue
+            linked = [get(path.decode()).data for path in set(_LINKED.findall(page.data))]
+            for what, sent in (("as sent", len), ("as a proxy's gzip sends it", _packed)):
+                size, rest = sent(page.data), sum(map(sent, linked))
+                figure = f"{size / 1024:.0f} + {rest / 1024:.0f} KB"
+                report.say("5", f"first load: page + what it links but fonts, {what}", figure,
+                           "≤ 100 KB", met=size + rest <= FIRST_LOAD)  # fmt: skip
+    finally:
+        door = app.wsgi_app
+        assert isinstance(door, Door)
+        door.close()
