@@ -1,5 +1,6 @@
 """Consents: what the person agreed to, and taking it back with one press."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -95,13 +96,13 @@ def narrow(consent_id: str) -> flask.Response | str:
 @blueprint.get("/me/consents/<consent_id>/renew")
 def ask_renewal(consent_id: str) -> str:
     """Show what would go on, for how long at most."""
-    return _renewal(_renewable_one(consent_id))
+    return _renewal(_one(consent_id, _is_renewable))
 
 
 @blueprint.post("/me/consents/<consent_id>/renew")
 def renew(consent_id: str) -> str:
     """Let it go on: a new version by the text that was just shown, and whatever was granted follows."""
-    session, found = person.required(), _renewable_one(consent_id)
+    session, found = person.required(), _one(consent_id, _is_renewable)
     services, text = context.services(), _text(found)
     if flask.request.form.get("notice_hash") != notice_hash(text).hex():
         return _renewal(found)
@@ -178,13 +179,13 @@ def compare(consent_id: str) -> str:
 @blueprint.get("/me/consents/<consent_id>/confirm")
 def ask_confirmation(consent_id: str) -> str:
     """Show what would count as the person's own word."""
-    return _confirmation(_confirmable_one(consent_id))
+    return _confirmation(_one(consent_id, _is_confirmable))
 
 
 @blueprint.post("/me/consents/<consent_id>/confirm")
 def confirm(consent_id: str) -> str:
     """Let it count: a version of her own, by the text that was just shown."""
-    session, found = person.required(), _confirmable_one(consent_id)
+    session, found = person.required(), _one(consent_id, _is_confirmable)
     services, text = context.services(), _text(found, leaving_out=SENSITIVE)
     if flask.request.form.get("notice_hash") != notice_hash(text).hex():
         return _confirmation(found)
@@ -204,11 +205,12 @@ def confirm(consent_id: str) -> str:
     return _page(session.subject_id, translate(_CONFIRMED))
 
 
-def _confirmable_one(consent_id: str) -> Consent:
+def _one(consent_id: str, may: Callable[[Consent, str], bool]) -> Consent:
+    """Return the person's consent, or answer 404 where there is none with which she ``may`` do this."""
     session, wanted = person.required(), person.row_id(consent_id)
     mine = context.services().consents.of_subject(session.subject_id)
     found = next((one for one in mine if one.id == wanted), None)
-    if found is None or not _is_confirmable(found, session.subject_id):
+    if found is None or not may(found, session.subject_id):
         flask.abort(404)
     return found
 
@@ -231,15 +233,6 @@ def _confirmation(found: Consent) -> str:
         given_by=person.name_of(found.subject_id) if given_by else "",
         has_sensitive=bool(found.attributes & SENSITIVE),
     )
-
-
-def _renewable_one(consent_id: str) -> Consent:
-    session, wanted = person.required(), person.row_id(consent_id)
-    mine = context.services().consents.of_subject(session.subject_id)
-    found = next((one for one in mine if one.id == wanted), None)
-    if found is None or not _is_renewable(found, session.subject_id):
-        flask.abort(404)
-    return found
 
 
 def _is_renewable(found: Consent, subject_id: str) -> bool:
