@@ -59,7 +59,7 @@ def test_a_passkey_picked_from_the_identifier_field_signs_in(
     assert visit.received("id-token")["acr"].startswith(LEVEL_2[visit.language])
 
 
-def test_a_removed_passkey_is_told_of_in_plain_words_and_the_password_with_a_card_still_works(
+def test_a_removed_passkey_is_told_of_and_password_with_card_works_without_javascript_too(
     site: Site, enter: Callable[..., Visit]
 ) -> None:
     citizen, visit = site.person("passkey"), enter()
@@ -79,12 +79,14 @@ def test_a_removed_passkey_is_told_of_in_plain_words_and_the_password_with_a_car
     expect(visit.page.locator("#passkey-status.sen-status--error")).to_contain_text(
         {"vi": "không còn thuộc tài khoản nào", "en": "belongs to no account"}[visit.language]
     )
-    visit.give_password(citizen)
-    visit.fill(code=code)
-    visit.press("code-submit")
-    visit.decide()
-    visit.is_at(site.portal)
-    assert visit.received("id-token")["acr"].startswith(LEVEL_2[visit.language])
+    plain = enter(javascript=False)
+    plain.begin(site.portal)
+    plain.give_password(citizen)
+    plain.fill(code=code)
+    plain.press("code-submit")
+    plain.decide()
+    plain.is_at(site.portal)
+    assert plain.received("id-token")["acr"].startswith(LEVEL_2[plain.language])
 
 
 @twice
