@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 from sqlalchemy import (
@@ -48,6 +49,7 @@ from accounts.statements import (
     stands_alone,
 )
 from accounts.vault import Vault, sealed_as
+from consent.errors import ArchiveError
 from consent.ledger import chain, commitment
 from consent.ledger.canonical import canonical
 
@@ -215,6 +217,44 @@ class UseEntry:
 
 
 @dataclass(frozen=True)
+class OldUses:
+    """One person's uses of a month that were moved out of the database. ``entries`` is None once the
+    key they were sealed by is gone; their commitments stay.
+    """
+
+    first: int
+    commitments: tuple[bytes, ...]
+    entries: list[UseEntry] | None
+
+    @property
+    def last(self) -> int:
+        """The position of the last of them."""
+        return self.first + len(self.commitments) - 1
+
+
+class Old(Protocol):
+    """Where uses are that the database does not hold any more (``consent.archive``)."""
+
+    def of(
+        self,
+        subject_id: str,
+        *,
+        after: int,
+        before: int,
+        oldest_first: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[OldUses]:
+        """Yield a person's uses by month, of the positions between ``after`` and ``before``, newest
+        month first unless told otherwise; months wholly outside of ``since`` and ``until`` are left out.
+
+        Raises:
+            ArchiveError: a file is missing or damaged.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class Summary:
     """The one sentence: how many agencies used personal data how many times since ``since``."""
 
@@ -318,11 +358,19 @@ class UseLog:
     ``NeedsTransactionError``, and the caller starts again in a transaction.
     """
 
-    def __init__(self, db: Connection, clock: Clock, chance: Chance, vault: Vault) -> None:
+    def __init__(
+        self,
+        db: Connection,
+        clock: Clock,
+        chance: Chance,
+        vault: Vault,
+        old: Old | None = None,
+    ) -> None:
         self._db = db
         self._clock = clock
         self._chance = chance
         self._vault = vault
+        self._old = old
         self._chains: dict[str, Chain] = {}
         self._condition: tuple[Condition, Mapping[str, Any]] | None = None
         self.released: list[Recorded] = []
@@ -466,7 +514,12 @@ class UseLog:
         if before is not None:
             query = query.where(data_use.c.position < before)
         rows = self._db.execute(query.order_by(data_use.c.position.desc()).limit(limit))
-        return [entry_of(row) for row in rows]
+        found = [entry_of(row) for row in rows]
+        if len(found) < limit:
+            below = found[-1].position if found else before
+            older = older_entries(self._db, self._old, subject_id, below=below)
+            found += islice(older, limit - len(found))
+        return found
 
     def summary(self, subject_id: str, window: timedelta) -> Summary:
         """Count the agencies and uses of personal data within ``window`` before now.
@@ -500,7 +553,8 @@ class UseLog:
     def is_intact(self, subject_id: str) -> bool:
         """Recompute every commitment and the chain's head from the rows; True when all agree.
 
-        Where entries were removed because their time was over, it begins at the head they left.
+        Where entries were removed because their time was over, it begins at the head they left. Of old
+        entries whose key is gone the commitments are all there is.
         """
         head_row = self._db.execute(
             select(
@@ -513,41 +567,58 @@ class UseLog:
         length, expected, position, begin = (
             (0, chain.EMPTY, 0, None) if head_row is None else head_row
         )
+        head = begin or chain.EMPTY
+        try:
+            for month in self._old_months(subject_id):
+                if month.first != position + 1 or not self._is_bound(month):
+                    return False
+                head, position = chain.fold(month.commitments, head), month.last
+        except ArchiveError:
+            return False
         rows = self._db.execute(
             select(data_use)
             .where(data_use.c.subject_id == subject_id)
             .order_by(data_use.c.position)
         )
-        head = begin or chain.EMPTY
         for row in rows:
             position += 1
             entry = entry_of(row)
             key = self._find_key(subject_id, entry.at.year)
             if key is None or row.position != position:
                 return False
-            content = _content(entry.id, entry.position, entry.at, entry.use)
-            bound = commitment.commit(canonical(content), commitment.salt(key, entry.id))
-            if bound != row.commitment:
+            if bound(entry, key) != row.commitment:
                 return False
-            head = chain.advance(head, bound)
+            head = chain.advance(head, row.commitment)
         return position == length and head == expected
+
+    def _old_months(self, subject_id: str) -> Iterator[OldUses]:
+        """Yield what the archive holds of a chain, oldest first.
+
+        Raises:
+            ArchiveError: a file is missing or damaged.
+        """
+        after, before = old_positions(self._db, subject_id)
+        if self._old is not None and before - after > 1:
+            yield from self._old.of(subject_id, after=after, before=before, oldest_first=True)
+
+    def _is_bound(self, month: OldUses) -> bool:
+        for entry in month.entries or ():
+            key = self._find_key(entry.use.subject_id, entry.at.year)
+            if key is None or bound(entry, key) != entry.commitment:
+                return False
+        return True
 
     def spelled(
         self, subject_id: str, until: int, *, after: int = 0
     ) -> Iterator[tuple[bytes, bytes]]:
         """Yield each entry's salt and canonical spelling, oldest first, after one position and up to
-        another: with them anybody can compute its commitment.
+        another: with them anybody can compute its commitment. Nothing is told of what nobody can read.
+
+        Raises:
+            ArchiveError: a file of the archive is missing or damaged.
         """
-        of_chain = data_use.c.subject_id == subject_id
-        rows = self._db.execute(
-            select(data_use)
-            .where(of_chain, data_use.c.position <= until, data_use.c.position > after)
-            .order_by(data_use.c.position)
-            .execution_options(yield_per=1000)
-        )
         keys: dict[int, bytes] = {}
-        for row in rows:
-            entry = entry_of(row)
+        for entry in self._from(subject_id, until, after):
             year = entry.at.year
             if year not in keys:
                 # A key that is gone makes the entry say nothing for ever.
@@ -555,20 +626,56 @@ class UseLog:
             content = _content(entry.id, entry.position, entry.at, entry.use)
             yield commitment.salt(keys[year], entry.id), canonical(content)
 
+    def _from(self, subject_id: str, until: int, after: int) -> Iterator[UseEntry]:
+        """Yield entries after one position and up to another, oldest first."""
+        begun, begin = old_positions(self._db, subject_id)
+        if self._old is not None and max(begun, after) + 1 < begin:
+            for month in self._old.of(
+                subject_id,
+                after=max(begun, after),
+                before=min(begin, until + 1),
+                oldest_first=True,
+            ):
+                yield from (e for e in month.entries or () if after < e.position <= until)
+        of_chain = data_use.c.subject_id == subject_id
+        rows = self._db.execute(
+            select(data_use)
+            .where(of_chain, data_use.c.position <= until, data_use.c.position > after)
+            .order_by(data_use.c.position)
+            .execution_options(yield_per=1000)
+        )
+        for row in rows:
+            yield entry_of(row)
+
     def begin_of(self, subject_id: str) -> tuple[int, bytes]:
-        """Return how many entries were removed from the chain's beginning, and the head after them."""
+        """Return how many entries at the chain's beginning are gone, and the head after them. Those of
+        which the archive holds no more than commitments are gone too.
+
+        Raises:
+            ArchiveError: a file of the archive is missing or damaged.
+        """
         row = self._db.execute(
             select(subject_chain.c.removed, subject_chain.c.removed_head).where(
                 subject_chain.c.subject_id == subject_id
             )
         ).first()
-        return (0, chain.EMPTY) if row is None else (row.removed, row.removed_head or chain.EMPTY)
+        if row is None:
+            return 0, chain.EMPTY
+        removed, head = row.removed, row.removed_head or chain.EMPTY
+        for month in self._old_months(subject_id):
+            if month.entries is not None or month.first != removed + 1:
+                break
+            removed, head = month.last, chain.fold(month.commitments, head)
+        return removed, head
 
     def purge(self, before: datetime, *, chains: int) -> int:
         """Remove the entries made before the moment, of so many chains at most; return how many.
 
         Their content and the keys of whole years go; the chain keeps their number and the head after
         the last, so it stays without gaps and verifiable. 0 means that no chain has such entries.
+
+        Raises:
+            ArchiveError: older ones are still in the archive, which has to let go of them first.
         """
         removed = 0
         while not removed:
@@ -593,6 +700,12 @@ class UseLog:
         ).one()
         position, head = begin.removed, begin.removed_head or chain.EMPTY
         of_chain = data_use.c.subject_id == subject_id
+        if (
+            self._old is not None
+            and next(self._old_months(subject_id), None) is not None
+            and self._has_any(subject_id, before)
+        ):
+            raise ArchiveError("older uses are still in the archive")
         # Time never runs backwards in a chain, so what is too old is its beginning.
         rows = self._db.execute(
             select(data_use.c.position, data_use.c.commitment)
@@ -618,6 +731,12 @@ class UseLog:
         )
         removed: int = position - begin.removed
         return removed
+
+    def _has_any(self, subject_id: str, before: datetime) -> bool:
+        found = select(data_use.c.position).where(
+            data_use.c.subject_id == subject_id, data_use.c.at < before
+        )
+        return self._db.execute(found.limit(1)).first() is not None
 
     def _lock_many(self, subject_ids: set[str], now: datetime) -> dict[str, Chain]:
         """Lock the subjects' chains, making those that are missing, and return their ends."""
@@ -746,6 +865,78 @@ def _content(entry_id: str, position: int, at: datetime, use: Use) -> dict[str, 
     if use.detail:
         content["detail"] = dict(use.detail)
     return content
+
+
+def old_positions(db: Connection, subject_id: str) -> tuple[int, int]:
+    """Return after and before which positions a chain's entries are in the archive; between the two
+    there may be nothing.
+    """
+    first = select(data_use.c.position).where(data_use.c.subject_id == subject_id)
+    columns = subject_chain.c
+    row = db.execute(
+        select(
+            columns.removed,
+            columns.length,
+            first.order_by(data_use.c.position).limit(1).scalar_subquery().label("first"),
+        ).where(columns.subject_id == subject_id)
+    ).first()
+    if row is None:
+        return 0, 1
+    return row.removed, row.first or row.length + 1
+
+
+def older_entries(
+    db: Connection,
+    old: Old | None,
+    subject_id: str,
+    *,
+    below: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[UseEntry]:
+    """Yield a person's entries that the archive holds, newest first, below a position.
+
+    Raises:
+        ArchiveError: a file is missing or damaged.
+    """
+    if old is None:
+        return
+    after, before = old_positions(db, subject_id)
+    before = before if below is None else min(before, below)
+    if before - after <= 1:
+        return
+    for month in old.of(subject_id, after=after, before=before, since=since, until=until):
+        yield from (e for e in reversed(month.entries or ()) if after < e.position < before)
+
+
+def old_uses_at(db: Connection, old: Old | None, subject_id: str, position: int) -> OldUses | None:
+    """Return what the archive holds of the month in which a person's entry at the position was made.
+
+    Raises:
+        ArchiveError: a file is missing or damaged.
+    """
+    after, before = old_positions(db, subject_id)
+    if old is None or not after < position < before:
+        return None
+    return next(old.of(subject_id, after=position - 1, before=position + 1), None)
+
+
+def find_old(db: Connection, old: Old | None, subject_id: str, position: int) -> UseEntry | None:
+    """Return the entry at a position, if the archive holds it and it can be read.
+
+    Raises:
+        ArchiveError: a file is missing or damaged.
+    """
+    found = old_uses_at(db, old, subject_id, position)
+    if found is None or found.entries is None:
+        return None
+    return found.entries[position - found.first]
+
+
+def bound(entry: UseEntry, key: bytes) -> bytes:
+    """Return the commitment that binds an entry, by the person's key of its year."""
+    content = _content(entry.id, entry.position, entry.at, entry.use)
+    return commitment.commit(canonical(content), commitment.salt(key, entry.id))
 
 
 def _values(entry_id: str, position: int, at: datetime, use: Use, key: bytes) -> dict[str, Any]:

@@ -21,3 +21,11 @@ class UnknownPurposeError(ConsentError):
     """The purpose is not in the catalogue."""
 
     code = "purpose-unknown"
+
+
+class ArchiveError(ConsentError):
+    """A file of the archive of uses is missing, damaged or not what was signed; ``detail`` says which,
+    and names nobody.
+    """
+
+    code = "archive-unavailable"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, select
 
-from consent.data_use import data_use, subject_chain
+from consent.data_use import Old, data_use, old_uses_at, subject_chain
+from consent.errors import ArchiveError
 from consent.ledger import chain, head_map, tiles
 from consent.ledger.epoch import ROOT_LOG, Epoch
 from consent.ledger.tree import leaf_hash
@@ -36,8 +37,16 @@ class Findings:
 class Rebuild:
     """One run, within one transaction; ``write`` says whether the differences are mended."""
 
-    def __init__(self, db: Connection, index_of: Callable[[str], bytes], *, write: bool) -> None:
+    def __init__(
+        self,
+        db: Connection,
+        index_of: Callable[[str], bytes],
+        old: Old | None = None,
+        *,
+        write: bool,
+    ) -> None:
         self._db = db
+        self._old = old
         self._state = LogState(db)
         self._write = write
         self._findings = Findings()
@@ -141,15 +150,23 @@ class Rebuild:
                 yield one[:32], int.from_bytes(one[32:], "big")
 
     def _commitment(self, index: bytes, position: int) -> bytes:
-        found = self._db.execute(
+        subject_id = self._subjects.get(index, "")
+        found: bytes | None = self._db.execute(
             select(data_use.c.commitment).where(
-                data_use.c.subject_id == self._subjects.get(index, ""),
-                data_use.c.position == position,
+                data_use.c.subject_id == subject_id, data_use.c.position == position
             )
         ).scalar()
-        return found or b""
+        if found is not None:
+            return found
+        try:
+            old = old_uses_at(self._db, self._old, subject_id, position)
+        except ArchiveError:
+            old = None
+        return old.commitments[position - old.first] if old is not None else b""
 
 
-def rebuild(db: Connection, index_of: Callable[[str], bytes], *, write: bool) -> Findings:
-    """Check everything, and with ``write`` mend what can be."""
-    return Rebuild(db, index_of, write=write).run()
+def rebuild(
+    db: Connection, index_of: Callable[[str], bytes], old: Old | None = None, *, write: bool
+) -> Findings:
+    """Check everything, and with ``write`` mend what can be, from rows of uses and from ``old`` ones."""
+    return Rebuild(db, index_of, old, write=write).run()

@@ -40,7 +40,7 @@ from idp.database import connect, upgrade
 from idp.demo.run import DemoError, run
 from idp.following import follow
 from idp.keys import ALGORITHMS
-from idp.ledger_commands import ledger, oversight, verify
+from idp.ledger_commands import archive, ledger, oversight, verify
 from idp.oidc.relying_parties import SECRET_METHODS, RegistrationError
 from idp.register_commands import registers
 from idp.seed import SeedError, read_seed
@@ -76,6 +76,7 @@ def main() -> None:
 
 main.add_command(registers)
 main.add_command(ledger)
+main.add_command(archive)
 main.add_command(verify)
 main.add_command(witness)
 main.add_command(auditor)

@@ -87,7 +87,7 @@ def forget_policy(installation: Installation) -> None:
 
 def index_of(installation: Installation, subject_id: str) -> bytes:
     """Return where in the head map the subject's chain is; the index names nobody."""
-    return installation.vault.mac("ledger-index", subject_id)
+    return installation.ledger_index(subject_id)
 
 
 def standing(db: Connection, trusted: Policy) -> Standing | None:

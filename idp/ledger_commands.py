@@ -15,6 +15,8 @@ import click
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy.exc import OperationalError
 
+from consent.archive.moving import NotYetError, listed
+from consent.errors import ArchiveError
 from consent.ledger import verify as verifier
 from consent.ledger.note import Note
 from consent.log_state import LogState
@@ -23,8 +25,8 @@ from consent.rebuild import Findings, rebuild
 from consent.reconciliation import Reconciliations
 from consent.sealing import open_for_oversight
 from consent.sequencer import waiting
+from idp import archiving, opening, reconciling
 from idp import ledger as keeping
-from idp import opening, reconciling
 from idp.database import connect, for_reading
 from idp.services import Installation
 from idp.settings import SettingsError, read_settings
@@ -166,6 +168,53 @@ def ledger_rebuild() -> None:
         _report(_rebuilt(installation, write=True), "made anew")
 
 
+@click.group()
+def archive() -> None:
+    """Look after the archive of old uses."""
+
+
+@archive.command("run")
+def archive_run() -> None:
+    """Move every month that is old enough out of the database; a server does so by itself."""
+    with _installation() as installation:
+        count = 0
+        try:
+            for one in archiving.run(installation):
+                count += 1
+                click.echo(
+                    f"{one.month}: {one.entries} uses of {one.people} people in {one.files} files, "
+                    f"{one.size / one.entries:.0f} bytes a use"
+                )
+        except (ArchiveError, NotYetError, OSError) as error:
+            raise _Failure(archiving.told(error)) from error
+        if not count:
+            click.echo("nothing is old enough")
+
+
+@archive.command("list")
+def archive_list() -> None:
+    """Print the files there have to be, and what is in them."""
+    with _installation() as installation, for_reading(installation.engine).begin() as db:
+        for one in listed(db):
+            click.echo(
+                f"{one.file}\t{one.entries} uses\t{one.people} people\t"
+                f"{one.noted_at.isoformat(timespec='seconds')}\t{one.sha256}"
+            )
+
+
+@archive.command("verify")
+def archive_verify() -> None:
+    """Hold every file against its manifest and the published logs; fails where one is not as it was."""
+    with _installation() as installation:
+        are_good = True
+        for one in archiving.check(installation):
+            are_good = are_good and one.is_good
+            click.echo(f"{one.about}: {one.said}", err=not one.is_good)
+        if not are_good:
+            raise _Failure("the archive is not as it was signed")
+        click.echo("the archive is as it was signed, and no month is missing")
+
+
 @contextmanager
 def _installation() -> Iterator[Installation]:
     try:
@@ -183,7 +232,8 @@ def _installation() -> Iterator[Installation]:
 
 def _rebuilt(installation: Installation, *, write: bool) -> Findings:
     with installation.engine.begin() as db:
-        return rebuild(db, lambda one: keeping.index_of(installation, one), write=write)
+        archive = installation.services(db).archive
+        return rebuild(db, installation.ledger_index, archive, write=write)
 
 
 def _report(found: Findings, what: str) -> None:

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from consent import seen
-from idp import audit
+from consent.errors import ArchiveError
+from idp import archiving, audit
 from idp.services import Installation, Services
 
 ABANDONED_AFTER = timedelta(days=365)
@@ -45,6 +46,12 @@ def purge(installation: Installation) -> dict[str, int]:
         "notices": lambda services: services.notices.purge(now - NOTICES_KEPT),
     }
     gone = dict.fromkeys(tasks, 0)
+    try:
+        gone["use entries"] = archiving.let_go(installation, before)
+    except (ArchiveError, OSError) as error:
+        archiving.postponed(error)
+        # Chains are cut from their beginnings, so nothing later goes either.
+        del tasks["use entries"]
     for kind, task in tasks.items():
         while True:
             with installation.engine.begin() as db:

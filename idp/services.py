@@ -39,6 +39,7 @@ from connectors.outbound import Outbound
 from connectors.registry import remote_face_match, remote_registers
 from connectors.remote import RemoteRegister
 from connectors.xroad import SecurityServer
+from consent.archive.store import Archive
 from consent.cases import Cases
 from consent.data_use import Recorded, UseLog
 from consent.decisions import Consents
@@ -200,6 +201,10 @@ class Installation:
                 raise UncommittedEntryError
         return Evidence(entry, self.use_receipts)
 
+    def ledger_index(self, subject_id: str) -> bytes:
+        """Return where in the head map the subject's chain is; the index names nobody."""
+        return self.vault.mac("ledger-index", subject_id)
+
     def data_keys(self, db: Connection) -> DataKeys:
         """Return the stored data keys, within the connection's transaction."""
         return DataKeys(db, self.clock, self.chance, self.settings.secret)
@@ -355,10 +360,16 @@ class Services:
         return Consents(self.db, i.clock, i.chance)
 
     @lazily
+    def archive(self) -> Archive:
+        """Uses that were moved out of the database."""
+        i = self.installation
+        return Archive(self.db, i.vault, i.settings.archive_folder, i.ledger_index)
+
+    @lazily
     def use_log(self) -> UseLog:
         """The log of uses."""
         i = self.installation
-        return UseLog(self.db, i.clock, i.chance, i.vault)
+        return UseLog(self.db, i.clock, i.chance, i.vault, self.archive)
 
     @lazily
     def limits(self) -> Limits:

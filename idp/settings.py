@@ -84,6 +84,8 @@ class Retention:
 
     use_years: int = 5
     refused: timedelta = timedelta(days=730)
+    hot_months: int = 13
+    """So many whole months of uses stay in the database; older ones are moved to the archive."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,15 @@ class Settings:
     """Who may seal a read, by client id."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retention: Retention = field(default_factory=Retention)
+    archive_dir: Path | None = None
+    """The folder of the archive of uses, the same for all servers; by default one in ``data_dir``."""
     leave_to: str = "https://www.google.com.vn/"
     """Where a person is brought who leaves her pages at once: what anybody may have open."""
+
+    @property
+    def archive_folder(self) -> Path:
+        """Where the archive of uses is."""
+        return self.archive_dir or self.data_dir / "archive"
 
     @property
     def is_secure(self) -> bool:
@@ -179,6 +188,8 @@ _KNOWN = {
     "TEXTS_TOKEN_FILE": "texts_token_file",
     "KEEP_USES_YEARS": "keep_uses_years",
     "KEEP_REFUSED_DAYS": "keep_refused_days",
+    "ARCHIVE_AFTER_MONTHS": "archive_after_months",
+    "ARCHIVE_DIR": "archive_dir",
     "LEDGER_POLICY": "ledger_policy",
     "REPORT_HOURS": "report_hours",
     "OVERSIGHT_KEY": "oversight_key",
@@ -232,7 +243,10 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         retention=Retention(
             _count(values, "keep_uses_years", 5, most=100, least=5),
             timedelta(days=_count(values, "keep_refused_days", 730, most=9999, least=30)),
+            # The pages tell of the last twelve months, which are never to be looked for in files.
+            _count(values, "archive_after_months", 13, most=1200, least=13),
         ),
+        archive_dir=Path(values["archive_dir"]).resolve() if "archive_dir" in values else None,
     )
 
 

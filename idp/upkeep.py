@@ -1,6 +1,6 @@
 """Upkeep in the background: what expired is removed, the registers' news is followed, registers that
 owe an answer are asked again, notices and the outbox are delivered, the published logs are kept and
-followed, and inspectors' exports are made.
+followed, inspectors' exports are made, and old uses are moved to the archive.
 """
 
 import threading
@@ -11,6 +11,7 @@ from consent.reconciliation import REPORTED_WITHIN, Reconciliations
 from consent.use_receipts import KeptReceipts
 from consent.use_reports import purge as purge_reports
 from idp import (
+    archiving,
     audit,
     changes,
     consent_care,
@@ -92,6 +93,7 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
         ("exports", INTERVAL, supervision.export_due),
         ("months", INTERVAL, use_notices.tell_months),
         ("consents", INTERVAL, consent_care.care),
+        ("archive", archiving.INTERVAL, archiving.run_due),
     ]
     if installation.messengers:
         kinds.append(("notices", delivery.INTERVAL, delivery.deliver))

@@ -20,6 +20,7 @@ import accounts.sessions
 import accounts.subject
 import accounts.unlocking  # noqa: F401
 import connectors.cursor  # noqa: F401
+import consent.archive.store
 import consent.data_use
 import consent.decisions
 import consent.following

@@ -4,12 +4,13 @@ import base64
 import json
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from accounts.subject import SubjectKind
 from consent.data_use import Channel, Use
 from consent.ledger.note import VerifierKey
 from consent.ledger.policy import Policy
@@ -18,6 +19,7 @@ from idp import proof
 from idp.cli import main
 from idp.database import connect
 from idp.services import Installation
+from tests.support.clock import Clock
 from tests.support.stores import INSTALLATION_SECRET, settings_for
 
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
@@ -103,6 +105,37 @@ def test_a_draw_is_opened_only_once_there_is_one(folder: Path) -> None:
     assert "no such audit" in failed.output
     assert not (folder / "o").exists()
     assert json.loads(sen("ledger", "receipt-keys").output)["keys"][0]["crv"] == "Ed25519"
+
+
+def test_old_uses_are_moved_listed_and_verified(folder: Path, database_url: str) -> None:
+    assert sen("archive", "run").output == "nothing is old enough\n"
+    assert sen("archive", "list").output == ""
+    assert "no month is missing" in sen("archive", "verify").output
+    long_ago = Clock(datetime(2024, 3, 5, tzinfo=UTC))
+    installation = Installation(settings_for(database_url, folder), clock=long_ago)
+    with installation.engine.begin() as db:
+        services = installation.services(db)
+        subject = services.subjects.add(SubjectKind.PERSON)
+        services.use_log.record_many(
+            [
+                Use(
+                    subject_id=subject, client_id="portal", channel=Channel.USERINFO,
+                    attributes=("sub",), purpose="public-service", purpose_version=1,
+                    legal_basis="consent", correlation="c" * 32,
+                )
+            ] * 3
+        )  # fmt: skip
+    assert sen("ledger", "run", "--once").exit_code == 0
+    assert "2024-03: 3 uses of 1 people in 1 files, " in sen("archive", "run").output
+    assert sen("archive", "list").output.startswith("uses-2024-03-000.parquet\t3 uses\t1 people\t")
+    assert "000.parquet: 3 uses of 1 people, as signed" in sen("archive", "verify").output
+    assert sen("ledger", "check").output.splitlines()[-1] == "every chain is intact"
+    (folder / "archive" / "uses-2024-03-000.parquet").unlink()
+    failed = sen("archive", "verify")
+    assert failed.exit_code == 1
+    assert "uses-2024-03-000.parquet: the file is missing" in failed.output
+    assert "1 chains have entries that were changed or removed" in sen("ledger", "check").output
+    installation.engine.dispose()
 
 
 def test_a_proof_is_verified_at_the_command_line(folder: Path, database_url: str) -> None:

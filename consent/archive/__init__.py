@@ -1,0 +1,1 @@
+"""The archive of old uses: signed files outside the database, whose content goes when its key goes."""

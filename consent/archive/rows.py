@@ -1,0 +1,113 @@
+"""What the archive asks of the database's rows of uses, and of whose they are: all SQL on them."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, delete, func, select
+
+from accounts.vault import Vault
+from consent.archive.parts import WHO_BYTES
+from consent.archive.store import opened_key
+from consent.data_use import UseEntry, data_use, entry_of, subject_chain, subject_key
+from consent.ledger.head_map import bucket_of
+from consent.log_state import ledger_head
+
+_MANY = 500
+_HEAD_AND_CHAIN = ledger_head.join(
+    subject_chain, subject_chain.c.subject_id == ledger_head.c.subject_id
+)
+
+
+class Person(NamedTuple):
+    """Whose a block is: by what she is found, who she is, how many of her uses are gone, and her key."""
+
+    who: bytes
+    subject_id: str
+    removed: int
+    key: bytes | None
+
+
+def are_there(db: Connection, begin: datetime, end: datetime) -> bool:
+    """True while the database holds uses of the time."""
+    found = select(data_use.c.position).where(data_use.c.at >= begin, data_use.c.at < end)
+    return db.execute(found.limit(1)).first() is not None
+
+
+def unpublished(db: Connection, begin: datetime, end: datetime) -> int:
+    """Return how many uses of the time are not in the published logs."""
+    joined = data_use.outerjoin(ledger_head, ledger_head.c.subject_id == data_use.c.subject_id)
+    late = data_use.c.position > func.coalesce(ledger_head.c.length, 0)
+    return db.execute(
+        select(func.count())
+        .select_from(joined)
+        .where(data_use.c.at >= begin, data_use.c.at < end, late)
+    ).scalar_one()
+
+
+def by_person(
+    db: Connection, vault: Vault, begin: datetime, end: datetime
+) -> Iterator[tuple[Person, list[UseEntry]]]:
+    """Yield the uses of a time within one year by person, in the order of the head map."""
+    at_year = (subject_key.c.subject_id == data_use.c.subject_id) & (
+        subject_key.c.year == begin.year
+    )
+    rows = db.execute(
+        select(data_use, ledger_head.c.idx, subject_chain.c.removed, subject_key.c.sealed)
+        .select_from(
+            data_use.join(ledger_head, ledger_head.c.subject_id == data_use.c.subject_id)
+            .join(subject_chain, subject_chain.c.subject_id == data_use.c.subject_id)
+            .outerjoin(subject_key, at_year)
+        )
+        .where(data_use.c.at >= begin, data_use.c.at < end)
+        .order_by(ledger_head.c.bucket, ledger_head.c.idx, data_use.c.position)
+        .execution_options(yield_per=1000)
+    )
+    for index, grouped in groupby(rows, key=lambda row: bytes(row.idx)):
+        own = list(grouped)
+        subject_id, sealed = own[0].subject_id, own[0].sealed
+        key = opened_key(vault, subject_id, begin.year, sealed)
+        person = Person(index[:WHO_BYTES], subject_id, own[0].removed, key)
+        yield person, [entry_of(row) for row in own]
+
+
+def take_out(db: Connection, begin: datetime, end: datetime) -> int:
+    """Remove the uses of a time; return how many they were."""
+    return db.execute(delete(data_use).where(data_use.c.at >= begin, data_use.c.at < end)).rowcount
+
+
+def people(db: Connection, vault: Vault, wanted: Iterable[bytes], year: int) -> dict[bytes, Person]:
+    """Return who is found by these, with their keys of a year."""
+    at_year = (subject_key.c.subject_id == ledger_head.c.subject_id) & (subject_key.c.year == year)
+    query = select(
+        ledger_head.c.idx,
+        ledger_head.c.subject_id,
+        subject_chain.c.removed,
+        subject_key.c.sealed,
+    ).select_from(_HEAD_AND_CHAIN.outerjoin(subject_key, at_year))
+    return {
+        own: Person(
+            own, row.subject_id, row.removed, opened_key(vault, row.subject_id, year, row.sealed)
+        )
+        for own, row in _found(db, query, wanted)
+    }
+
+
+def removed(db: Connection, wanted: Iterable[bytes]) -> dict[bytes, int]:
+    """Return how many uses are gone from the chains of those who are found by these."""
+    query = select(ledger_head.c.idx, subject_chain.c.removed).select_from(_HEAD_AND_CHAIN)
+    return {own: row.removed for own, row in _found(db, query, wanted)}
+
+
+def _found(
+    db: Connection, query: Select[Any], wanted: Iterable[bytes]
+) -> Iterator[tuple[bytes, Any]]:
+    asked = set(wanted)
+    buckets = sorted({bucket_of(one) for one in asked})
+    for place in range(0, len(buckets), _MANY):
+        some = query.where(ledger_head.c.bucket.in_(buckets[place : place + _MANY]))
+        for row in db.execute(some):
+            own = bytes(row.idx)[:WHO_BYTES]
+            if own in asked:
+                yield own, row
