@@ -509,17 +509,36 @@ class UseLog:
     def of_subject(
         self, subject_id: str, *, before: int | None = None, limit: int = 50
     ) -> list[UseEntry]:
-        """Return entries newest first; ``before`` is the position to continue below."""
+        """Return entries newest first; ``before`` is the position to continue below. A page ends where the
+        archive begins: only an empty one is the last.
+
+        Raises:
+            ArchiveError: it is of the archive, and a file is missing or damaged.
+        """
         query = select(data_use).where(data_use.c.subject_id == subject_id)
         if before is not None:
             query = query.where(data_use.c.position < before)
         rows = self._db.execute(query.order_by(data_use.c.position.desc()).limit(limit))
         found = [entry_of(row) for row in rows]
-        if len(found) < limit:
-            below = found[-1].position if found else before
-            older = older_entries(self._db, self._old, subject_id, below=below)
-            found += islice(older, limit - len(found))
-        return found
+        # The newest never wait for a file.
+        return found or list(
+            islice(older_entries(self._db, self._old, subject_id, below=before), limit)
+        )
+
+    def find(self, subject_id: str, position: int) -> UseEntry | None:
+        """Return the entry at a place of a chain, if it is still kept.
+
+        Raises:
+            ArchiveError: it is in the archive, and the file is missing or damaged.
+        """
+        row = self._db.execute(
+            select(data_use).where(
+                data_use.c.subject_id == subject_id, data_use.c.position == position
+            )
+        ).first()
+        if row is not None:
+            return entry_of(row)
+        return find_old(self._db, self._old, subject_id, position)
 
     def summary(self, subject_id: str, window: timedelta) -> Summary:
         """Count the agencies and uses of personal data within ``window`` before now.

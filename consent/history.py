@@ -1,19 +1,33 @@
 """Reading the log of uses as people do: narrowed, one by one, month by month, agency by agency.
 
 It only reads. What concerns a whole record looks at the latest uses only, so that a page of somebody
-with a very long record costs no more than another's.
+with a very long record costs no more than another's. What is older than the database comes from the
+archive, on pages of its own: the newest uses never wait for a file.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from itertools import islice
 from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from consent.data_use import PROVIDER, Channel, Outcome, UseEntry, data_use, entry_of, subject_chain
+from consent.data_use import (
+    PROVIDER,
+    Channel,
+    Old,
+    Outcome,
+    UseEntry,
+    data_use,
+    entry_of,
+    find_old,
+    old_positions,
+    older_entries,
+    subject_chain,
+)
 
 LOOKS_BACK = 20_000
 """So many of the latest uses are looked at for what is said of a whole record."""
@@ -53,6 +67,20 @@ class Wanted:
         ]
         return [condition for condition in found if condition is not None]
 
+    def fits(self, entry: UseEntry) -> bool:
+        """True when an entry is wanted, just as by the ``conditions``."""
+        use = entry.use
+        return (
+            self.agency in ("", use.client_id)
+            and self.purpose in ("", use.purpose)
+            and self.basis in ("", use.legal_basis)
+            and self.channel in (None, use.channel)
+            and self.outcome in (None, use.outcome)
+            and (not self.attribute or self.attribute in use.attributes)
+            and (self.since is None or entry.at >= self.since)
+            and (self.until is None or entry.at < self.until)
+        )
+
 
 @dataclass
 class Agency:
@@ -82,10 +110,17 @@ class History:
     """
 
     def __init__(
-        self, db: Connection, subject_id: str, *, without: frozenset[str] = frozenset()
+        self,
+        db: Connection,
+        subject_id: str,
+        old: Old | None = None,
+        *,
+        without: frozenset[str] = frozenset(),
     ) -> None:
         self._db = db
         self._subject_id = subject_id
+        self._old = old
+        self._without = without
         self._mine = (
             data_use.c.subject_id == subject_id,
             *(
@@ -95,7 +130,12 @@ class History:
         )
 
     def page(self, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> list[UseEntry]:
-        """Return entries newest first; ``before`` is the position to continue below."""
+        """Return entries newest first; ``before`` is the position to continue below. A page ends where the
+        archive begins (``old_from``); only an empty one is the last.
+
+        Raises:
+            ArchiveError: it is of the archive, and a file is missing or damaged.
+        """
         place = () if before is None else (data_use.c.position < before,)
         rows = self._db.execute(
             select(data_use)
@@ -103,7 +143,32 @@ class History:
             .order_by(data_use.c.position.desc())
             .limit(limit)
         )
-        return [entry_of(row) for row in rows]
+        found = [entry_of(row) for row in rows]
+        return found or list(islice(self._older(wanted, below=before), limit))
+
+    def old_from(self, position: int) -> int | None:
+        """Return before which position to continue in the archive, after a page of the database's that
+        ended with this position and was its last; None where there is nothing more.
+        """
+        after, begin = old_positions(self._db, self._subject_id)
+        return begin if self._old is not None and begin - after > 1 and position >= begin else None
+
+    def _older(self, wanted: Wanted, *, below: int | None = None) -> Iterator[UseEntry]:
+        """Yield what the archive holds of what is wanted and not left out, newest first."""
+        found = older_entries(
+            self._db,
+            self._old,
+            self._subject_id,
+            below=below,
+            since=wanted.since,
+            until=wanted.until,
+        )
+        for entry in found:
+            is_told = entry.use.client_id == PROVIDER or not self._without.intersection(
+                entry.use.attributes
+            )
+            if is_told and wanted.fits(entry):
+                yield entry
 
     def all(self, wanted: Wanted) -> Iterator[UseEntry]:
         """Yield entries newest first, however many there are."""
@@ -117,10 +182,22 @@ class History:
         row = self._db.execute(
             select(data_use).where(*self._mine, data_use.c.position == position)
         ).first()
-        return None if row is None else entry_of(row)
+        if row is not None:
+            return entry_of(row)
+        found = find_old(self._db, self._old, self._subject_id, position)
+        if found is None or (
+            found.use.client_id != PROVIDER and self._without.intersection(found.use.attributes)
+        ):
+            return None
+        return found
 
     def first_of(self, client_id: str) -> UseEntry | None:
         """Return the oldest use by an agency that is still kept."""
+        oldest = None
+        for oldest in self._older(Wanted(agency=client_id)):  # noqa: B007 - the last is meant
+            pass
+        if oldest is not None:
+            return oldest
         row = self._db.execute(
             select(data_use)
             .where(*self._mine, data_use.c.client_id == client_id)
@@ -129,8 +206,10 @@ class History:
         ).first()
         return None if row is None else entry_of(row)
 
-    def agencies(self, latest: int = LOOKS_BACK) -> list[Agency]:
-        """Return the agencies of so many latest uses, who used data last first."""
+    def agencies(self, latest: int = LOOKS_BACK, *, with_old: bool = True) -> list[Agency]:
+        """Return the agencies of so many latest uses, who used data last first; of those that the
+        database holds only, unless ``with_old``.
+        """
         found: dict[str, Agency] = {}
         for row in self._latest(latest):
             one = found.setdefault(row.client_id, Agency(row.client_id, row.at, row.at))
@@ -142,10 +221,30 @@ class History:
             for name in orjson.loads(row.attributes):
                 one.attributes[name] += 1
                 one.last_of.setdefault(name, row.at)
+        if with_old:
+            self._add_older(found, latest)
         return list(found.values())
 
+    def _add_older(self, found: dict[str, Agency], latest: int) -> None:
+        end = self._db.execute(
+            select(subject_chain.c.length).where(subject_chain.c.subject_id == self._subject_id)
+        ).scalar()
+        for entry in self._older(Wanted()):
+            if entry.position <= (end or 0) - latest:
+                return
+            use = entry.use
+            one = found.setdefault(use.client_id, Agency(use.client_id, entry.at, entry.at))
+            one.first = entry.at
+            if use.outcome is Outcome.REFUSED:
+                one.refused += 1
+                continue
+            one.uses += 1
+            for name in use.attributes:
+                one.attributes[name] += 1
+                one.last_of.setdefault(name, entry.at)
+
     def by_agency(self, wanted: Wanted) -> dict[str, int]:
-        """Count released uses of personal data by agency."""
+        """Count released uses of personal data by agency, of those that the database holds."""
         columns = data_use.c
         rows = self._db.execute(
             select(columns.client_id, func.count().label("uses"))
@@ -160,7 +259,9 @@ class History:
         return {row.client_id: row.uses for row in rows}
 
     def months(self, since: datetime, zone: tzinfo, agency: str = "") -> Months:
-        """Count released uses of personal data since a moment, by month of the time zone."""
+        """Count released uses of personal data since a moment, by month of the time zone, of those that
+        the database holds: no month of the last twelve is in the archive.
+        """
         told = Months()
         looked_at = 0
         for row in self._latest(LOOKS_BACK):

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from accounts.schema import Clock, UTCDateTime, metadata
-from consent.data_use import Channel, Outcome, Recorded, Use, UseEntry, UseLog, data_use, entry_of
+from consent.data_use import Channel, Outcome, Recorded, Use, UseEntry, UseLog
 from consent.errors import ConsentError
 from consent.ledger.tiles import WIDTH
 from consent.log_state import STREAM, STREAM_BYTES, LogState
@@ -229,20 +229,16 @@ class UseReports:
         whose = stream[leaf % WIDTH * STREAM_BYTES :][:STREAM_BYTES]
         if len(whose) != STREAM_BYTES:
             raise unknown
-        row = self._db.execute(
-            select(data_use).where(
-                data_use.c.subject_id == LogState(self._db).subject_at(whose[:32]),
-                data_use.c.position == int.from_bytes(whose[32:], "big"),
-            )
-        ).first()
+        subject_id = LogState(self._db).subject_at(whose[:32])
+        entry = self._use_log.find(subject_id or "", int.from_bytes(whose[32:], "big"))
         if (
-            row is None
-            or (row.client_id, row.id) != (client_id, receipt.get("id"))
-            or row.outcome != Outcome.RELEASED.value
-            or row.channel == Channel.RP_REPORTED.value
+            entry is None
+            or (entry.use.client_id, entry.id) != (client_id, receipt.get("id"))
+            or entry.use.outcome is not Outcome.RELEASED
+            or entry.use.channel is Channel.RP_REPORTED
         ):
             raise unknown
-        return entry_of(row)
+        return entry
 
 
 def coverage(db: Connection, since: datetime) -> list[Coverage]:

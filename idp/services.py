@@ -43,6 +43,7 @@ from consent.archive.store import Archive
 from consent.cases import Cases
 from consent.data_use import Recorded, UseLog
 from consent.decisions import Consents
+from consent.history import History
 from consent.sealing import Sealing
 from consent.use_receipts import Evidence, UseReceipts
 from consent.use_reports import UseReports
@@ -364,6 +365,10 @@ class Services:
         """Uses that were moved out of the database."""
         i = self.installation
         return Archive(self.db, i.vault, i.settings.archive_folder, i.ledger_index)
+
+    def history(self, subject_id: str, *, without: frozenset[str] = frozenset()) -> History:
+        """Return a subject's record of uses as people read it."""
+        return History(self.db, subject_id, self.archive, without=without)
 
     @lazily
     def use_log(self) -> UseLog:

@@ -13,7 +13,7 @@ from accounts.notice_choices import Topic
 from accounts.notices import NoticeKind
 from consent import seen
 from consent.data_use import PROVIDER, Outcome, UseEntry, data_use
-from consent.history import History, Wanted
+from consent.history import Wanted
 from consent.seen import Novelty
 from consent.tallies import month_of
 from idp.database import for_reading
@@ -167,7 +167,7 @@ def _crowded(db: Connection, entries: list[UseEntry]) -> frozenset[str]:
 def _tell_month(services: Services, month: str, subject_id: str) -> None:
     begin = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=HANOI)
     end = (begin + timedelta(days=32)).replace(day=1)
-    uses = History(services.db, subject_id).by_agency(Wanted(since=begin, until=end))
+    uses = services.history(subject_id).by_agency(Wanted(since=begin, until=end))
     if uses:
         facts = {"month": month, "agencies": str(len(uses)), "uses": str(sum(uses.values()))}
         services.telling.tell(subject_id, Topic.DIGEST, NoticeKind.DIGEST, facts)

@@ -13,7 +13,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from accounts.errors import AccountsError, PasswordUnsuitableError
 from connectors.errors import ConnectorError
-from consent.errors import ConsentError
+from consent.errors import ArchiveError, ConsentError
+from idp import audit
 from idp.login.errors import LoginError
 from idp.login.passwords import TOO_COMMON
 from idp.oidc import wire
@@ -120,6 +121,14 @@ _TABLE = {
         429,
         N_("Too many attempts"),
         N_("There were too many wrong attempts. Wait a while, or sign in with a passkey."),
+    ),
+    "archive-unavailable": Words(
+        503,
+        N_("Older uses cannot be shown at the moment"),
+        N_(
+            "What is older than a year is kept apart, and could not be read just now. We were told of "
+            "it. Newer uses are shown as ever; try again later."
+        ),
     ),
     "passkey-refused": Words(
         403,
@@ -473,6 +482,8 @@ def _ask_the_database_no_more() -> None:
 
 def _refused(error: Refusal) -> flask.Response:
     structlog.get_logger("sen").info("refused", error_code=error.code, kind=type(error).__name__)
+    if isinstance(error, ArchiveError):
+        audit.security_event("archive.unavailable", detail=error.detail)
     return _by_surface(error.code, None)
 
 

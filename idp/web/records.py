@@ -31,7 +31,7 @@ class Record:
     def history(self) -> History:
         """The record's uses."""
         without = frozenset[str]() if self.is_whole else SENSITIVE
-        return History(context.services().db, self.subject_id, without=without)
+        return context.services().history(self.subject_id, without=without)
 
     @property
     def query(self) -> str:

@@ -74,10 +74,10 @@ class Shelf:
         one = self.people[number]
         with self.installation.engine.begin() as db:
             log = self.installation.services(db).use_log
-            return (
-                log.of_subject(one, limit=1000), list(log.spelled(one, 10**6)),
-                log.is_intact(one), log.begin_of(one),
-            )  # fmt: skip
+            entries, place = list[UseEntry](), None
+            while page := log.of_subject(one, before=place, limit=3):
+                entries, place = [*entries, *page], page[-1].position
+            return entries, list(log.spelled(one, 10**6)), log.is_intact(one), log.begin_of(one)
 
     def everything(self) -> list[Any]:
         return [self.told(number) for number in range(len(self.people))]
@@ -182,13 +182,12 @@ def test_whole_months_are_moved_and_everybody_reads_as_before(shelf: Shelf) -> N
         services = shelf.installation.services(db)
         found = rebuild(db, shelf.installation.ledger_index, services.archive, write=False)
         assert (found.lost, found.mended) == ([], [])
-        # Paging goes over the border.
-        log, seen, place = services.use_log, list[int](), None
-        while page := log.of_subject(shelf.people[1], before=place, limit=2):
-            seen += [entry.position for entry in page]
-            place = seen[-1]
-        assert seen == list(range(9, 0, -1))
-        assert [e.position for e in log.of_subject(shelf.people[1], before=5, limit=2)] == [4, 3]
+        log = services.use_log
+        assert log.find(shelf.people[1], 7) == before[1][0][2]
+        assert log.find(shelf.people[1], 10) is None
+        # A page ends at the border, and the next goes on beyond it.
+        assert [e.position for e in log.of_subject(shelf.people[0])] == [6]
+        assert [e.position for e in log.of_subject(shelf.people[0], before=6)] == [5, 4, 3, 2, 1]
 
 
 @sqlite_only

@@ -76,6 +76,7 @@ def uses() -> str:
     before = int(place) if re.fullmatch(r"[0-9]{1,9}", place, re.ASCII) else None
     entries = record.history.page(wanted, before=before, limit=_PAGE + 1)
     shown = entries[:_PAGE]
+    following = _following(record, shown, is_full=len(entries) > _PAGE)
     query = _query(record, stated)
     base, joint = f"/me/uses{query}", "&" if query else "?"
     return flask.render_template(
@@ -83,7 +84,7 @@ def uses() -> str:
         section="uses",
         mark=confirmation.mark() if before is None else None,
         days=timeline.by_day(shown, of_another=record.is_of_another, of=record.of),
-        older=f"{base}{joint}before={shown[-1].position}" if len(entries) > _PAGE else None,
+        older=f"{base}{joint}before={following}" if following else None,
         now=context.installation().clock(),
         newest=base if before is not None else None,
         for_organisation=record.name,
@@ -222,6 +223,13 @@ def months() -> str:
     )
 
 
+def _following(record: Record, shown: list[UseEntry], *, is_full: bool) -> int | None:
+    """Return before which position the next page begins; what is archived has pages of its own."""
+    if not shown or is_full:
+        return shown[-1].position if shown else None
+    return record.history.old_from(shown[-1].position)
+
+
 def _query(record: Record, stated: dict[str, str]) -> str:
     kept = {**({"of": record.of} if record.of else {}), **stated}
     return f"?{urlencode(kept)}" if kept else ""
@@ -314,7 +322,7 @@ def _midnight(day: str, days: int = 0) -> datetime:
 def _choices(record: Record, stated: dict[str, str]) -> list[dict[str, Any]]:
     """Return the lists of the form that narrows: what occurs in this record, by plain names."""
     language = flask.g.language
-    found = record.history.agencies(LOOKS_BACK_SHORTLY)
+    found = record.history.agencies(LOOKS_BACK_SHORTLY, with_old=False)
     agencies = {one.client_id: timeline.agency(one.client_id) for one in found}
     claims = {claim for one in found for claim in one.attributes}
     lists: list[tuple[str, str, dict[str, str]]] = [

@@ -9,7 +9,6 @@ import flask
 from accounts.notice_choices import Topic
 from accounts.notices import NoticeKind
 from consent.cases import Case, Finding
-from consent.history import History
 from idp.asking import CaseGoneError
 from idp.oidc.errors import ProtocolError
 from idp.oidc.relying_parties import RelyingParty
@@ -131,7 +130,7 @@ def _reference(form: Form) -> str:
 def _told(found: Case, party: RelyingParty) -> dict[str, object]:
     services = context.services()
     account = services.accounts.find_of_subject(found.opened_by)
-    entry = History(services.db, found.subject_id).entry(found.position)
+    entry = services.history(found.subject_id).entry(found.position)
     about = None
     if entry is not None:
         about = {

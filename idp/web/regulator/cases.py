@@ -5,7 +5,6 @@ Whose case it is does not show. Opening it is a use entry that the person reads.
 
 import flask
 
-from consent.history import History
 from idp.supervision import SearchesUsedUpError
 from idp.web import case_words, context, errors, timeline
 from idp.web.regulator.entrance import inspecting
@@ -24,7 +23,7 @@ def one(reference: str) -> flask.Response | str:
     if found is None:
         flask.abort(404)
     work.look(found)
-    entry = History(context.services().db, found.subject_id).entry(found.position)
+    entry = context.services().history(found.subject_id).entry(found.position)
     use = timeline.one(entry) if entry else None
     shown = ("agency", "time", "attributes", "purpose", "basis", "law", "refused")
     return flask.render_template(
