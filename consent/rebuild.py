@@ -150,7 +150,9 @@ class Rebuild:
                 yield one[:32], int.from_bytes(one[32:], "big")
 
     def _commitment(self, index: bytes, position: int) -> bytes:
-        subject_id = self._subjects.get(index, "")
+        subject_id = self._subjects.get(index)
+        if subject_id is None:
+            return b""
         found: bytes | None = self._db.execute(
             select(data_use.c.commitment).where(
                 data_use.c.subject_id == subject_id, data_use.c.position == position

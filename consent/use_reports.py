@@ -30,10 +30,17 @@ from sqlalchemy import (
 )
 
 from accounts.schema import Clock, UTCDateTime, metadata
-from consent.data_use import Channel, Outcome, Recorded, Use, UseEntry, UseLog
+from consent.data_use import (
+    Channel,
+    Outcome,
+    Recorded,
+    Use,
+    UseEntry,
+    UseLog,
+)
 from consent.errors import ConsentError
 from consent.ledger.tiles import WIDTH
-from consent.log_state import STREAM, STREAM_BYTES, LogState
+from consent.log_state import STREAM, STREAM_BYTES, LogState, span_of
 from consent.purposes import LEGAL_BASES, PURPOSES
 from consent.use_receipts import spelled, use_receipt
 
@@ -229,8 +236,10 @@ class UseReports:
         whose = stream[leaf % WIDTH * STREAM_BYTES :][:STREAM_BYTES]
         if len(whose) != STREAM_BYTES:
             raise unknown
-        subject_id = LogState(self._db).subject_at(whose[:32])
-        entry = self._use_log.find(subject_id or "", int.from_bytes(whose[32:], "big"))
+        subject_id, position = LogState(self._db).subject_at(whose[:32]), whose[32:]
+        if subject_id is None:
+            raise unknown
+        entry = self._use_log.find(subject_id, int.from_bytes(position, "big"), span_of(log))
         if (
             entry is None
             or (entry.use.client_id, entry.id) != (client_id, receipt.get("id"))

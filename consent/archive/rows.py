@@ -5,12 +5,22 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, cast, delete, func, select
 
+from accounts.schema import Identifier
 from accounts.vault import Vault
+from consent import partitions
 from consent.archive.parts import WHO_BYTES
 from consent.archive.store import opened_key
-from consent.data_use import UseEntry, data_use, entry_of, subject_chain, subject_key
+from consent.data_use import (
+    ENTRIES,
+    UseEntry,
+    data_use,
+    entry_of,
+    select_entries,
+    subject_chain,
+    subject_key,
+)
 from consent.ledger.head_map import bucket_of
 from consent.log_state import ledger_head
 
@@ -18,6 +28,11 @@ _MANY = 500
 _HEAD_AND_CHAIN = ledger_head.join(
     subject_chain, subject_chain.c.subject_id == ledger_head.c.subject_id
 )
+
+
+def _as_id(table: Table) -> ColumnElement[str]:
+    """Return a table's subject as entries have it."""
+    return cast(table.c.subject_id, Identifier)
 
 
 class Person(NamedTuple):
@@ -37,7 +52,7 @@ def are_there(db: Connection, begin: datetime, end: datetime) -> bool:
 
 def unpublished(db: Connection, begin: datetime, end: datetime) -> int:
     """Return how many uses of the time are not in the published logs."""
-    joined = data_use.outerjoin(ledger_head, ledger_head.c.subject_id == data_use.c.subject_id)
+    joined = data_use.outerjoin(ledger_head, data_use.c.subject_id == _as_id(ledger_head))
     late = data_use.c.position > func.coalesce(ledger_head.c.length, 0)
     return db.execute(
         select(func.count())
@@ -50,14 +65,15 @@ def by_person(
     db: Connection, vault: Vault, begin: datetime, end: datetime
 ) -> Iterator[tuple[Person, list[UseEntry]]]:
     """Yield the uses of a time within one year by person, in the order of the head map."""
-    at_year = (subject_key.c.subject_id == data_use.c.subject_id) & (
+    at_year = (subject_key.c.subject_id == ledger_head.c.subject_id) & (
         subject_key.c.year == begin.year
     )
     rows = db.execute(
-        select(data_use, ledger_head.c.idx, subject_chain.c.removed, subject_key.c.sealed)
+        select_entries()
+        .add_columns(ledger_head.c.idx, subject_chain.c.removed, subject_key.c.sealed)
         .select_from(
-            data_use.join(ledger_head, ledger_head.c.subject_id == data_use.c.subject_id)
-            .join(subject_chain, subject_chain.c.subject_id == data_use.c.subject_id)
+            ENTRIES.join(ledger_head, data_use.c.subject_id == _as_id(ledger_head))
+            .join(subject_chain, subject_chain.c.subject_id == ledger_head.c.subject_id)
             .outerjoin(subject_key, at_year)
         )
         .where(data_use.c.at >= begin, data_use.c.at < end)
@@ -73,8 +89,19 @@ def by_person(
 
 
 def take_out(db: Connection, begin: datetime, end: datetime) -> int:
-    """Remove the uses of a time; return how many they were."""
-    return db.execute(delete(data_use).where(data_use.c.at >= begin, data_use.c.at < end)).rowcount
+    """Remove the uses of a month; return how many they were. PostgreSQL drops the month's table.
+
+    Raises:
+        OperationalError: somebody reads them for so long that the table cannot be dropped now.
+    """
+    within = (data_use.c.at >= begin, data_use.c.at < end)
+    if db.dialect.name != "postgresql":
+        return db.execute(delete(data_use).where(*within)).rowcount
+    count = db.execute(select(func.count()).select_from(data_use).where(*within)).scalar_one()
+    partitions.drop(db, partitions.month_of(begin))
+    # What came while the month had no table of its own.
+    db.execute(delete(data_use).where(*within))
+    return count
 
 
 def people(db: Connection, vault: Vault, wanted: Iterable[bytes], year: int) -> dict[bytes, Person]:
