@@ -754,8 +754,8 @@ class UseLog:
         of_chain = data_use.c.subject_id == subject_id
         if (
             self._old is not None
-            and next(self._old_months(subject_id), None) is not None
             and self._has_any(subject_id, before)
+            and next(self._old_months(subject_id), None) is not None
         ):
             raise ArchiveError("older uses are still in the archive")
         # Time never runs backwards in a chain, so what is too old is its beginning.

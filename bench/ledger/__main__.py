@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.ledger import latency, proofs, reading, writing
+from bench.ledger import archived, latency, proofs, reading, writing
 from bench.ledger.load import add_people, lengths, load
 from bench.ledger.world import Place, Report, now, placed
 from bench.run import machine
@@ -71,6 +71,7 @@ def main() -> int:
         proofs.measure_inclusion(place, report)
         proofs.measure_bundle(place, report)
         proofs.measure_storage(place, report)
+        archived.measure_archive(place, report)
         proofs.measure_shredding(place, report)
         writing.measure_race(place, report, chosen.trials)
     latency.measure_latency(report, chosen.seconds, postgres=postgres)

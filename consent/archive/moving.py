@@ -169,6 +169,7 @@ class Archiver:
     def _move(self, month: Month) -> Archived | None:
         begin, end = begin_of(month.month), end_of(month.month)
         with self._reader.begin() as db:
+            rows.read_whole(db)
             if not rows.are_there(db, begin, end):
                 return None
             if late := rows.unpublished(db, begin, end):

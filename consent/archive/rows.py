@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, cast, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, cast, delete, func, select, text
 
 from accounts.schema import Identifier
 from accounts.vault import Vault
@@ -42,6 +42,13 @@ class Person(NamedTuple):
     subject_id: str
     removed: int
     key: bytes | None
+
+
+def read_whole(db: Connection) -> None:
+    """Let PostgreSQL plan for reading whole months in this transaction, not for the first rows of one."""
+    if db.dialect.name == "postgresql":
+        db.execute(text("SET LOCAL enable_seqscan = on"))
+        db.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
 
 
 def are_there(db: Connection, begin: datetime, end: datetime) -> bool:
