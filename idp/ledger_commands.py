@@ -106,7 +106,12 @@ def ledger_reconcile(day: datetime | None) -> None:
     """
     with _installation() as installation:
         yesterday = installation.clock().astimezone(UTC).date() - timedelta(days=1)
-        result = reconciling.reconcile(installation, day.date() if day else yesterday)
+        try:
+            result = reconciling.reconcile(installation, day.date() if day else yesterday)
+        except reconciling.TooLongAgoError as error:
+            raise _Failure(
+                "that day's uses are in the archive, and not compared any more"
+            ) from error
         for line in reconciling.told(result):
             click.echo(line)
         if result.unlogged:

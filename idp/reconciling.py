@@ -11,8 +11,10 @@ from prometheus_client import Gauge
 
 from connectors.protocol import Unavailable
 from connectors.remote import Remote
+from consent.archive.store import is_archived
 from consent.reconciliation import Kind, Reconciled, Reconciliations
 from idp import audit
+from idp.database import for_reading
 from idp.services import Installation
 
 INTERVAL = timedelta(minutes=10)
@@ -41,8 +43,19 @@ def reconcile_due(installation: Installation) -> list[Reconciled]:
     return [reconcile(installation, day) for day in days if _is_due(installation, day)]
 
 
+class TooLongAgoError(Exception):
+    """The day's uses are in the archive, so nothing could be compared with what others hold."""
+
+
 def reconcile(installation: Installation, day: date) -> Reconciled:
-    """Compare one day, keep the result, and raise the alarm where something was never logged."""
+    """Compare one day, keep the result, and raise the alarm where something was never logged.
+
+    Raises:
+        TooLongAgoError: the day's uses are in the archive.
+    """
+    with for_reading(installation.engine).begin() as db:
+        if is_archived(db, datetime.combine(day, time.min, UTC)):
+            raise TooLongAgoError
     asked: list[Remote] = list(installation.registers.values())
     if installation.face_match is not None:
         asked.append(installation.face_match)

@@ -130,6 +130,8 @@ def test_old_uses_are_moved_listed_and_verified(folder: Path, database_url: str)
     assert sen("archive", "list").output.startswith("uses-2024-03-000.parquet\t3 uses\t1 people\t")
     assert "000.parquet: 3 uses of 1 people, as signed" in sen("archive", "verify").output
     assert sen("ledger", "check").output.splitlines()[-1] == "every chain is intact"
+    late = sen("ledger", "reconcile", "--day", "2024-03-05")
+    assert (late.exit_code, "are in the archive" in late.output) == (1, True)
     (folder / "archive" / "uses-2024-03-000.parquet").unlink()
     failed = sen("archive", "verify")
     assert failed.exit_code == 1

@@ -9,8 +9,9 @@ from joserfc.jwk import KeySet
 
 from consent.data_use import Channel
 from consent.use_reports import coverage
-from idp import ledger
+from idp import archiving, ledger, opening
 from tests.support.relying_party import basic
+from tests.support.stores import on_one_database
 from tests.support.world import Arrival, World
 
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
@@ -98,6 +99,26 @@ def test_what_an_agency_reports_stands_in_the_record(world: World, arrival: Arri
     with world.transaction() as services:
         told = services.use_log.of_subject(subject)
         assert len([one for one in told if one.use.channel is Channel.RP_REPORTED]) == 3
+
+
+@on_one_database
+def test_a_release_of_long_ago_is_cited_all_the_same(world: World, arrival: Arrival) -> None:
+    """The release is in the archive; so is what an opening audit draws."""
+    cited = item(world)
+    world.tick(days=460)
+    ledger.sequencer(world.installation).run_once()
+    assert list(archiving.run(world.installation))
+    (told,) = report(world, cited).json()["uses"]
+    assert told["status"] == "taken", told
+    with world.transaction() as services:
+        subject = world.subject_in(services, "lan")
+        (newest,) = services.use_log.of_subject(subject)
+        assert newest.use.detail["cites"] == cited["receipt"]["id"]
+        assert services.use_log.is_intact(subject)
+        leaf = (cited["receipt"]["log"], cited["receipt"]["leaf"])
+        shown = opening._opened(services, leaf)
+    assert json.loads(shown["entry"])["id"] == cited["receipt"]["id"]
+    assert shown["person"]["register"] == "population"
 
 
 def test_each_item_is_judged_by_itself(world: World, arrival: Arrival) -> None:
