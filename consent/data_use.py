@@ -569,7 +569,7 @@ class UseLog:
         ).first()
         if row is not None:
             return entry_of(row)
-        return find_old(self._db, self._old, subject_id, position)
+        return find_old(self._db, self._old, subject_id, position, within)
 
     def summary(self, subject_id: str, window: timedelta) -> Summary:
         """Count the agencies and uses of personal data within ``window`` before now.
@@ -954,8 +954,15 @@ def older_entries(
         yield from (e for e in reversed(month.entries or ()) if after < e.position < before)
 
 
-def old_uses_at(db: Connection, old: Old | None, subject_id: str, position: int) -> OldUses | None:
-    """Return what the archive holds of the month in which a person's entry at the position was made.
+def old_uses_at(
+    db: Connection,
+    old: Old | None,
+    subject_id: str,
+    position: int,
+    within: tuple[datetime, datetime] | None = None,
+) -> OldUses | None:
+    """Return what the archive holds of the month in which a person's entry at the position was made;
+    sooner where it is known to have been made from one moment to before another.
 
     Raises:
         ArchiveError: a file is missing or damaged.
@@ -963,16 +970,24 @@ def old_uses_at(db: Connection, old: Old | None, subject_id: str, position: int)
     after, before = old_positions(db, subject_id)
     if old is None or not after < position < before:
         return None
-    return next(old.of(subject_id, after=position - 1, before=position + 1), None)
+    since, until = within or (None, None)
+    months = old.of(subject_id, after=position - 1, before=position + 1, since=since, until=until)
+    return next(months, None)
 
 
-def find_old(db: Connection, old: Old | None, subject_id: str, position: int) -> UseEntry | None:
-    """Return the entry at a position, if the archive holds it and it can be read.
+def find_old(
+    db: Connection,
+    old: Old | None,
+    subject_id: str,
+    position: int,
+    within: tuple[datetime, datetime] | None = None,
+) -> UseEntry | None:
+    """Return the entry at a position (``old_uses_at``), if the archive holds it and it can be read.
 
     Raises:
         ArchiveError: a file is missing or damaged.
     """
-    found = old_uses_at(db, old, subject_id, position)
+    found = old_uses_at(db, old, subject_id, position, within)
     if found is None or found.entries is None:
         return None
     return found.entries[position - found.first]

@@ -138,6 +138,10 @@ class History:
         Raises:
             ArchiveError: it is of the archive, and a file is missing or damaged.
         """
+        found = self._page_here(wanted, before, limit)
+        return found or list(islice(self._older(wanted, below=before), limit))
+
+    def _page_here(self, wanted: Wanted, before: int | None, limit: int) -> list[UseEntry]:
         place = () if before is None else (data_use.c.position < before,)
         rows = self._db.execute(
             select_entries()
@@ -145,8 +149,7 @@ class History:
             .order_by(data_use.c.position.desc())
             .limit(limit)
         )
-        found = [entry_of(row) for row in rows]
-        return found or list(islice(self._older(wanted, below=before), limit))
+        return [entry_of(row) for row in rows]
 
     def old_from(self, position: int) -> int | None:
         """Return before which position to continue in the archive, after a page of the database's that
@@ -170,11 +173,16 @@ class History:
                 yield entry
 
     def all(self, wanted: Wanted) -> Iterator[UseEntry]:
-        """Yield entries newest first, however many there are."""
+        """Yield entries newest first, however many there are.
+
+        Raises:
+            ArchiveError: a file of the archive is missing or damaged.
+        """
         before: int | None = None
-        while page := self.page(wanted, before=before, limit=_A_TURN):
+        while page := self._page_here(wanted, before, _A_TURN):
             yield from page
             before = page[-1].position
+        yield from self._older(wanted, below=before)
 
     def entry(self, position: int) -> UseEntry | None:
         """Return the entry at a place of the chain.

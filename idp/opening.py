@@ -11,7 +11,7 @@ from accounts.subject import IdentifierType
 from consent.data_use import PROVIDER, Channel, Use, UseEntry
 from consent.ledger.opening import Leaf
 from consent.ledger.tiles import WIDTH
-from consent.log_state import STREAM, STREAM_BYTES, LogState
+from consent.log_state import STREAM, STREAM_BYTES, LogState, span_of
 from consent.opening_audits import OpeningAudits
 from consent.purposes import purpose
 from idp import proof
@@ -55,7 +55,7 @@ def _opened(services: Services, leaf: Leaf) -> dict[str, Any]:
     whose = stream[number % WIDTH * STREAM_BYTES :][:STREAM_BYTES]
     index, position = whose[:32], int.from_bytes(whose[32:], "big")
     subject_id = LogState(services.db).subject_at(index)
-    entry = services.use_log.find(subject_id, position) if subject_id else None
+    entry = services.use_log.find(subject_id, position, span_of(log)) if subject_id else None
     if subject_id is None or entry is None:
         return {**place, "missing": True}
     ((salt, spelling),) = services.use_log.spelled(subject_id, position, after=position - 1)

@@ -31,6 +31,7 @@ from consent.data_use import (
     subject_chain,
 )
 from consent.decisions import consent, notice
+from consent.history import Wanted
 from consent.seen import seen_use
 from consent.withdrawals import withdrawal
 from idp.login.qr import qr_sign_in
@@ -38,7 +39,6 @@ from idp.oidc.grants import oauth_grant
 from idp.services import Services
 
 FORMAT = "sen-id/personal-record/1"
-_PAGE = 500
 _UNTOLD = {
     "withdrawal": set[str](),
     "account": {"user_handle"},
@@ -186,10 +186,7 @@ class PersonalRecord:
 
     def entries(self) -> Iterator[UseEntry]:
         """Return the uses, newest first, read page by page."""
-        log, before = self._services.use_log, None
-        while page := log.of_subject(self._subject_id, before=before, limit=_PAGE):
-            yield from page
-            before = page[-1].position
+        return self._services.history(self._subject_id).all(Wanted())
 
     def write_json(self, file: IO[bytes]) -> None:
         """Write everything as one JSON document."""

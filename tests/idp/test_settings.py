@@ -118,6 +118,8 @@ def test_a_missing_secret_says_how_to_make_one(tmp_path: Path) -> None:
         ("OUTBOUND_ALLOW", "agency.example/*"),
         ("OUTBOUND_ALLOW", "*"),
         ("EXTRA_CA_FILE", "/no/such/file"),
+        # The pages tell of twelve months, which are never in the archive.
+        ("ARCHIVE_AFTER_MONTHS", "12"),
         ("CONFIG", "/no/such/file"),
     ],
 )
@@ -143,6 +145,13 @@ def test_a_bad_file_is_refused(environment: dict[str, str], tmp_path: Path, text
     config = tmp_path / "sen.toml"
     config.write_text(text)
     assert refused(environment, CONFIG=str(config))
+
+
+def test_the_archive_has_a_folder_of_its_own(environment: dict[str, str], tmp_path: Path) -> None:
+    settings = read(environment)
+    assert settings.archive_folder == settings.data_dir / "archive"
+    settings = read(environment, ARCHIVE_DIR=str(tmp_path / "a"), ARCHIVE_AFTER_MONTHS="60")
+    assert (settings.archive_folder, settings.retention.hot_months) == (tmp_path / "a", 60)
 
 
 def test_postgresql_is_spelled_with_its_driver(environment: dict[str, str]) -> None:
