@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, func, select
 
 from consent.data_use import (
-    ENTRIES,
     PROVIDER,
     Channel,
     Outcome,
@@ -48,8 +47,8 @@ class Wanted:
     until: datetime | None = None
 
     @property
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The conditions on rows of ``ENTRIES``."""
+    def what(self) -> list[ColumnElement[bool]]:
+        """The conditions on terms."""
         columns = use_terms.c
         found = [
             columns.client_id == self.agency if self.agency else None,
@@ -58,9 +57,14 @@ class Wanted:
             columns.channel == self.channel.value if self.channel else None,
             columns.outcome == self.outcome.value if self.outcome else None,
             _names(self.attribute) if self.attribute else None,
-            data_use.c.at >= self.since if self.since else None,
-            data_use.c.at < self.until if self.until else None,
         ]
+        return [condition for condition in found if condition is not None]
+
+    @property
+    def when(self) -> list[ColumnElement[bool]]:
+        """The conditions on entries' moments."""
+        at = data_use.c.at
+        found = [at >= self.since if self.since else None, at < self.until if self.until else None]
         return [condition for condition in found if condition is not None]
 
 
@@ -96,20 +100,19 @@ class History:
     ) -> None:
         self._db = db
         self._subject_id = subject_id
-        self._mine = (
-            data_use.c.subject_id == subject_id,
-            *(
-                (use_terms.c.client_id == PROVIDER) | ~_names(attribute)
-                for attribute in sorted(without)
-            ),
+        self._own = data_use.c.subject_id == subject_id
+        self._shown = tuple(
+            (use_terms.c.client_id == PROVIDER) | ~_names(attribute)
+            for attribute in sorted(without)
         )
+        self._mine = (self._own, *self._shown)
 
     def page(self, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> list[UseEntry]:
         """Return entries newest first; ``before`` is the position to continue below."""
         place = () if before is None else (data_use.c.position < before,)
         rows = self._db.execute(
             select_entries()
-            .where(*self._mine, *wanted.conditions, *place)
+            .where(*self._mine, *wanted.what, *wanted.when, *place)
             .order_by(data_use.c.position.desc())
             .limit(limit)
         )
@@ -141,19 +144,12 @@ class History:
 
     def agencies(self, latest: int = LOOKS_BACK) -> list[Agency]:
         """Return the agencies of so many latest uses, who used data last first."""
-        shared, at = use_terms.c, data_use.c.at
+        counted = self._counted(self._is_among(latest))
+        shared = use_terms.c
         rows = self._db.execute(
-            select(
-                shared.client_id,
-                shared.outcome,
-                shared.attributes,
-                func.count().label("uses"),
-                func.min(at).label("first"),
-                func.max(at).label("last"),
-            )
-            .select_from(ENTRIES)
-            .where(*self._mine, self._is_among(latest))
-            .group_by(shared.id)
+            select(shared.client_id, shared.outcome, shared.attributes, *counted.c)
+            .join(counted, counted.c.terms == shared.id)
+            .where(*self._shown)
         )
         found: dict[str, Agency] = {}
         for row in rows:
@@ -170,19 +166,19 @@ class History:
 
     def by_agency(self, wanted: Wanted) -> dict[str, int]:
         """Count released uses of personal data by agency."""
-        columns = use_terms.c
+        counted, shared = self._counted(*wanted.when), use_terms.c
         rows = self._db.execute(
-            select(columns.client_id, func.count().label("uses"))
-            .select_from(ENTRIES)
+            select(shared.client_id, func.sum(counted.c.uses).label("uses"))
+            .join(counted, counted.c.terms == shared.id)
             .where(
-                *self._mine,
-                columns.personal,
-                columns.outcome == Outcome.RELEASED.value,
-                *wanted.conditions,
+                *self._shown,
+                shared.personal,
+                shared.outcome == Outcome.RELEASED.value,
+                *wanted.what,
             )
-            .group_by(columns.client_id)
+            .group_by(shared.client_id)
         )
-        return {row.client_id: row.uses for row in rows}
+        return {row.client_id: int(row.uses) for row in rows}
 
     def months(self, since: datetime, zone: tzinfo, agency: str = "") -> Months:
         """Count released uses of personal data since a moment, by month of the time zone."""
@@ -194,23 +190,21 @@ class History:
         ).first()
         if end is None:
             return told
-        shared, begins = use_terms.c, _months(since.astimezone(zone), end.latest_at)
+        begins = _months(since.astimezone(zone), end.latest_at)
         number = case(
             *((data_use.c.at >= begins[n], n) for n in range(len(begins) - 1, 0, -1)), else_=0
         )
-        month = number.label("month")
+        counted = self._counted(self._is_among(LOOKS_BACK), data_use.c.at >= since, month=number)
+        shared = use_terms.c
         rows = self._db.execute(
-            select(shared.client_id, shared.attributes, month, func.count().label("uses"))
-            .select_from(ENTRIES)
+            select(shared.client_id, shared.attributes, *counted.c)
+            .join(counted, counted.c.terms == shared.id)
             .where(
-                *self._mine,
-                self._is_among(LOOKS_BACK),
-                data_use.c.at >= since,
+                *self._shown,
                 shared.personal,
                 shared.outcome == Outcome.RELEASED.value,
                 *((shared.client_id == agency,) if agency else ()),
             )
-            .group_by(shared.id, month)
         )
         for row in rows:
             local = begins[row.month]
@@ -219,9 +213,31 @@ class History:
             for name in orjson.loads(row.attributes):
                 if name != "sub":
                     told.by_attribute.setdefault(name, Counter())[of] += row.uses
-        left_out = self.entry(end.length - LOOKS_BACK)
-        told.is_whole = left_out is None or left_out.at < since
+        left_out = self._db.execute(
+            select(data_use.c.at).where(
+                self._own, data_use.c.position == end.length - LOOKS_BACK, data_use.c.at >= since
+            )
+        )
+        told.is_whole = left_out.first() is None
         return told
+
+    def _counted(
+        self, *conditions: ColumnElement[bool], month: ColumnElement[int] | None = None
+    ) -> Subquery:
+        """Return the query that counts the subject's entries by their terms, and by month.
+
+        What terms say is joined to the few rows that come of it: asked in one go, PostgreSQL may
+        read all entries once for each of the terms.
+        """
+        by = (data_use.c.terms, *(() if month is None else (month.label("month"),)))
+        at = data_use.c.at
+        figures = (
+            func.count().label("uses"),
+            func.min(at).label("first"),
+            func.max(at).label("last"),
+        )
+        query = select(*by, *figures).where(self._own, *conditions)
+        return query.group_by(*by).subquery("counted")
 
     def _is_among(self, latest: int) -> ColumnElement[bool]:
         """Return the condition that an entry is among so many latest ones."""
