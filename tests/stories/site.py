@@ -94,6 +94,8 @@ class Site:
         self._run("provider", "idp.cli", "serve", "--bind", f"127.0.0.1:{self.port}")
         for party in parties:
             document = party.own_registration(self.provider, given[party.client_id])
+            # What parties tell of later uses would come into the midst of a story.
+            document["tells_every_seconds"] = 24 * 3600.0
             path = self.folder / f"{party.look}.json"
             path.write_text(json.dumps(document), "utf-8")
             self._run(party.look, "idp.demo.relying_party", str(path), more=extra_environment)
