@@ -5,6 +5,7 @@ are committed when an answer leaves. Each route of the application either was se
 something here, or stands in ``tests/snapshots/releases_nothing.txt`` and is searched for anybody's values.
 """
 
+import gc
 import json
 import random
 from collections import Counter
@@ -662,6 +663,8 @@ def test_a_fault_at_any_step_leaves_nothing_told_that_is_not_written(
             assert at < 200, name
         # It failed with nothing written, failed when it was written, and in the end did not fail.
         assert outcomes == {(False, False), (False, True), (True, True)}, (name, outcomes)
+    # Now, and not in the midst of another test.
+    gc.collect()
     assert not unlogged(world, watched.exchanges)
     with world.transaction() as services:
         assert services.use_log.is_intact(world.subject_in(services, "lan"))
