@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from accounts import turns
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.vault import Vault, sealed_as
 
@@ -184,22 +185,9 @@ class Notices:
         """Return what is due to be delivered by one of the ways for the longest time, and keep it
         from others until the moment; None when there is nothing.
         """
-        due = (
-            person_notice.c.due_at <= now,
-            person_notice.c.deliver_by.in_([way.value for way in ways]),
-        )
-        while True:
-            row = self._db.execute(
-                select(person_notice).where(*due).order_by(person_notice.c.due_at).limit(1)
-            ).first()
-            if row is None:
-                return None
-            claimed = self._db.execute(
-                update(person_notice).where(person_notice.c.id == row.id, *due).values(due_at=until)
-            )
-            # Otherwise somebody else claimed it meanwhile, and it is due no more.
-            if claimed.rowcount == 1:
-                return self._notice(row)
+        reached = person_notice.c.deliver_by.in_([way.value for way in ways])
+        row = turns.take(self._db, person_notice, now, until, reached)
+        return None if row is None else self._notice(row)
 
     def postpone(self, notice_id: str, until: datetime | None) -> None:
         """Note an attempt that failed; without a next moment it is given up."""

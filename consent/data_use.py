@@ -17,6 +17,7 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -29,9 +30,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    any_,
     bindparam,
     case,
     delete,
+    func,
     insert,
     select,
     true,
@@ -332,6 +335,38 @@ _append_and_advance = Statement(
 )
 
 
+_move = (
+    update(subject_chain)
+    .where(subject_chain.c.subject_id == bindparam("which"))
+    .values(
+        length=bindparam("length"),
+        head=bindparam("head"),
+        latest_at=bindparam("at", type_=UTCDateTime),
+    )
+)
+_moved = func.unnest(
+    *(
+        bindparam(name, type_=postgresql.ARRAY(type_))
+        for name, type_ in (
+            ("which", String()), ("length", Integer()), ("head", LargeBinary()), ("at", UTCDateTime()),
+        )
+    )
+).table_valued("which", "length", "head", "at", name="moved").render_derived()  # fmt: skip
+_move_many = (
+    update(subject_chain)
+    .where(subject_chain.c.subject_id == _moved.c.which)
+    .values(length=_moved.c.length, head=_moved.c.head, latest_at=_moved.c.at)
+)
+
+
+def _is_one_of(db: Connection, subject_ids: list[str]) -> ColumnElement[bool]:
+    column = subject_chain.c.subject_id
+    if db.dialect.name != "postgresql":
+        return column.in_(subject_ids)
+    # One value, however many there are.
+    return column == any_(bindparam("these", subject_ids, postgresql.ARRAY(String())))
+
+
 class Condition:
     """What must hold for an entry that is written by a statement of its own.
 
@@ -471,7 +506,7 @@ class UseLog:
             rows.append(row)
             written.append(_recorded(row, use, terms))
         copy_many(self._db, data_use, rows)
-        self._advance_many(ends, now)
+        self._advance_many(ends)
         # Their keys may be new; whoever records one more reads them.
         for subject_id in ends:
             self._chains.pop(subject_id, None)
@@ -806,31 +841,25 @@ class UseLog:
         rows = self._db.execute(
             select(subject_chain.c.subject_id, *CHAIN_COLUMNS)
             .select_from(subject_chain.outerjoin(subject_key, KEY_OF_YEAR))
-            .where(subject_chain.c.subject_id.in_(subject_ids))
+            .where(_is_one_of(self._db, subject_ids))
             .order_by(subject_chain.c.subject_id)
             .with_for_update(of=subject_chain, key_share=True),
             {"year": now.year},
         )
         into.update({row.subject_id: chain_of(row) for row in rows})
 
-    def _advance_many(self, ends: Mapping[str, Chain], now: datetime) -> None:
-        dialect = postgresql if self._db.dialect.name == "postgresql" else sqlite
-        put = dialect.insert(subject_chain)
-        moved = {name: put.excluded[name] for name in ("length", "head", "latest_at")}
+    def _advance_many(self, ends: Mapping[str, Chain]) -> None:
         rows = [
-            {
-                "subject_id": subject_id,
-                "length": end.length,
-                "head": end.head,
-                "latest_at": end.latest_at,
-                # Never written: the row is there.
-                "oldest_at": now,
-            }
+            {"which": subject_id, "length": end.length, "head": end.head, "at": end.latest_at}
             for subject_id, end in ends.items()
         ]
-        statement = put.on_conflict_do_update(index_elements=["subject_id"], set_=moved)
-        # Only what returns something is sent many rows at a time.
-        self._db.execute(statement.returning(subject_chain.c.subject_id), rows).all()
+        if self._db.dialect.name != "postgresql":
+            self._db.execute(_move, rows)
+            return
+        # One statement with arrays: a statement a row, or one with thousands of values, takes
+        # several times as long.
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        self._db.execute(_move_many, columns)
 
     def _sealed(self, key: bytes, subject_id: str, year: int) -> dict[str, Any]:
         sealed = self._vault.seal("use-key", key, context=f"{subject_id}/{year}")

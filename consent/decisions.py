@@ -309,6 +309,15 @@ class Consents:
         row = self._db.execute(select(consent).where(consent.c.id == consent_id)).first()
         return _consent(row) if row is not None else None
 
+    def terms_of(self, consent_ids: Iterable[str]) -> dict[str, Terms]:
+        """Return the terms of those of the consents that have any."""
+        rows = self._db.execute(
+            select(consent.c.id, consent.c.terms).where(
+                consent.c.id.in_(sorted(set(consent_ids))), consent.c.terms.is_not(None)
+            )
+        )
+        return {row.id: Terms.from_dict(row.terms) for row in rows}
+
     def successor_of(self, consent_id: str) -> str | None:
         """Return the id of the consent that replaced another one, if any did."""
         found = self._db.execute(

@@ -12,10 +12,9 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, func, select
 
 from consent.data_use import (
-    ENTRIES,
     PROVIDER,
     Channel,
     Old,
@@ -54,8 +53,8 @@ class Wanted:
     until: datetime | None = None
 
     @property
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The conditions on rows of ``ENTRIES``."""
+    def what(self) -> list[ColumnElement[bool]]:
+        """The conditions on terms."""
         columns = use_terms.c
         found = [
             columns.client_id == self.agency if self.agency else None,
@@ -64,13 +63,18 @@ class Wanted:
             columns.channel == self.channel.value if self.channel else None,
             columns.outcome == self.outcome.value if self.outcome else None,
             _names(self.attribute) if self.attribute else None,
-            data_use.c.at >= self.since if self.since else None,
-            data_use.c.at < self.until if self.until else None,
         ]
         return [condition for condition in found if condition is not None]
 
+    @property
+    def when(self) -> list[ColumnElement[bool]]:
+        """The conditions on entries' moments."""
+        at = data_use.c.at
+        found = [at >= self.since if self.since else None, at < self.until if self.until else None]
+        return [condition for condition in found if condition is not None]
+
     def fits(self, entry: UseEntry) -> bool:
-        """True when an entry is wanted, just as by the ``conditions``."""
+        """True when an entry is wanted, just as by ``what`` and ``when``."""
         use = entry.use
         return (
             self.agency in ("", use.client_id)
@@ -123,13 +127,12 @@ class History:
         self._subject_id = subject_id
         self._old = old
         self._without = without
-        self._mine = (
-            data_use.c.subject_id == subject_id,
-            *(
-                (use_terms.c.client_id == PROVIDER) | ~_names(attribute)
-                for attribute in sorted(without)
-            ),
+        self._own = data_use.c.subject_id == subject_id
+        self._shown = tuple(
+            (use_terms.c.client_id == PROVIDER) | ~_names(attribute)
+            for attribute in sorted(without)
         )
+        self._mine = (self._own, *self._shown)
 
     def page(self, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> list[UseEntry]:
         """Return entries newest first; ``before`` is the position to continue below. A page ends where the
@@ -145,7 +148,7 @@ class History:
         place = () if before is None else (data_use.c.position < before,)
         rows = self._db.execute(
             select_entries()
-            .where(*self._mine, *wanted.conditions, *place)
+            .where(*self._mine, *wanted.what, *wanted.when, *place)
             .order_by(data_use.c.position.desc())
             .limit(limit)
         )
@@ -190,9 +193,11 @@ class History:
         Raises:
             ArchiveError: it is in the archive, and the file is missing or damaged.
         """
-        here = self._here(position)
-        if here is not None:
-            return here
+        row = self._db.execute(
+            select_entries().where(*self._mine, data_use.c.position == position)
+        ).first()
+        if row is not None:
+            return entry_of(row)
         found = find_old(self._db, self._old, self._subject_id, position)
         return found if found is not None and self._is_told(found) else None
 
@@ -215,13 +220,6 @@ class History:
         ).first()
         return None if row is None else entry_of(row)
 
-    def _here(self, position: int) -> UseEntry | None:
-        """Return the entry at a place of the chain, if the database holds it."""
-        row = self._db.execute(
-            select_entries().where(*self._mine, data_use.c.position == position)
-        ).first()
-        return None if row is None else entry_of(row)
-
     def _is_told(self, entry: UseEntry) -> bool:
         """True of what is not left out (``without``), just as in ``_mine``."""
         use = entry.use
@@ -234,19 +232,12 @@ class History:
         Raises:
             ArchiveError: a file of the archive is missing or damaged.
         """
-        shared, at = use_terms.c, data_use.c.at
+        counted = self._counted(self._is_among(latest))
+        shared = use_terms.c
         rows = self._db.execute(
-            select(
-                shared.client_id,
-                shared.outcome,
-                shared.attributes,
-                func.count().label("uses"),
-                func.min(at).label("first"),
-                func.max(at).label("last"),
-            )
-            .select_from(ENTRIES)
-            .where(*self._mine, self._is_among(latest))
-            .group_by(shared.id)
+            select(shared.client_id, shared.outcome, shared.attributes, *counted.c)
+            .join(counted, counted.c.terms == shared.id)
+            .where(*self._shown)
         )
         found: dict[str, Agency] = {}
         for row in rows:
@@ -283,19 +274,19 @@ class History:
 
     def by_agency(self, wanted: Wanted) -> dict[str, int]:
         """Count released uses of personal data by agency, of those that the database holds."""
-        columns = use_terms.c
+        counted, shared = self._counted(*wanted.when), use_terms.c
         rows = self._db.execute(
-            select(columns.client_id, func.count().label("uses"))
-            .select_from(ENTRIES)
+            select(shared.client_id, func.sum(counted.c.uses).label("uses"))
+            .join(counted, counted.c.terms == shared.id)
             .where(
-                *self._mine,
-                columns.personal,
-                columns.outcome == Outcome.RELEASED.value,
-                *wanted.conditions,
+                *self._shown,
+                shared.personal,
+                shared.outcome == Outcome.RELEASED.value,
+                *wanted.what,
             )
-            .group_by(columns.client_id)
+            .group_by(shared.client_id)
         )
-        return {row.client_id: row.uses for row in rows}
+        return {row.client_id: int(row.uses) for row in rows}
 
     def months(self, since: datetime, zone: tzinfo, agency: str = "") -> Months:
         """Count released uses of personal data since a moment, by month of the time zone, of those that
@@ -309,23 +300,21 @@ class History:
         ).first()
         if end is None:
             return told
-        shared, begins = use_terms.c, _months(since.astimezone(zone), end.latest_at)
+        begins = _months(since.astimezone(zone), end.latest_at)
         number = case(
             *((data_use.c.at >= begins[n], n) for n in range(len(begins) - 1, 0, -1)), else_=0
         )
-        month = number.label("month")
+        counted = self._counted(self._is_among(LOOKS_BACK), data_use.c.at >= since, month=number)
+        shared = use_terms.c
         rows = self._db.execute(
-            select(shared.client_id, shared.attributes, month, func.count().label("uses"))
-            .select_from(ENTRIES)
+            select(shared.client_id, shared.attributes, *counted.c)
+            .join(counted, counted.c.terms == shared.id)
             .where(
-                *self._mine,
-                self._is_among(LOOKS_BACK),
-                data_use.c.at >= since,
+                *self._shown,
                 shared.personal,
                 shared.outcome == Outcome.RELEASED.value,
                 *((shared.client_id == agency,) if agency else ()),
             )
-            .group_by(shared.id, month)
         )
         for row in rows:
             local = begins[row.month]
@@ -334,9 +323,31 @@ class History:
             for name in orjson.loads(row.attributes):
                 if name != "sub":
                     told.by_attribute.setdefault(name, Counter())[of] += row.uses
-        left_out = self._here(end.length - LOOKS_BACK)
-        told.is_whole = left_out is None or left_out.at < since
+        left_out = self._db.execute(
+            select(data_use.c.at).where(
+                self._own, data_use.c.position == end.length - LOOKS_BACK, data_use.c.at >= since
+            )
+        )
+        told.is_whole = left_out.first() is None
         return told
+
+    def _counted(
+        self, *conditions: ColumnElement[bool], month: ColumnElement[int] | None = None
+    ) -> Subquery:
+        """Return the query that counts the subject's entries by their terms, and by month.
+
+        What terms say is joined to the few rows that come of it: asked in one go, PostgreSQL may
+        read all entries once for each of the terms.
+        """
+        by = (data_use.c.terms, *(() if month is None else (month.label("month"),)))
+        at = data_use.c.at
+        figures = (
+            func.count().label("uses"),
+            func.min(at).label("first"),
+            func.max(at).label("last"),
+        )
+        query = select(*by, *figures).where(self._own, *conditions)
+        return query.group_by(*by).subquery("counted")
 
     def _is_among(self, latest: int) -> ColumnElement[bool]:
         """Return the condition that an entry is among so many latest ones."""

@@ -4,7 +4,7 @@ Kept beside the log by whoever follows it, so that what is new about a use is kn
 whole record.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,6 +38,8 @@ seen_use = Table(
     Column("attributes", Text, nullable=False),
     Column("first_at", UTCDateTime, nullable=False),
     Column("last_month", String(7), nullable=False),
+    # The countries that its uses went to, other than Viet Nam, as a JSON list.
+    Column("countries", Text, nullable=False, server_default="[]"),
     # When something unusual of it was last told.
     Column("told_at", UTCDateTime),
     PrimaryKeyConstraint("subject_id", "client_id"),
@@ -55,17 +57,24 @@ month_due = Table(
 
 @dataclass(frozen=True)
 class Novelty:
-    """What is new about a use: the agency, or attributes of an agency known since ``first_at``."""
+    """What is new about a use: the agency, or attributes or countries of an agency known since
+    ``first_at``.
+    """
 
     entry: UseEntry
     is_first: bool
     attributes: frozenset[str]
+    countries: frozenset[str]
     first_at: datetime
     told_at: datetime | None
 
 
-def note(db: Connection, entries: Iterable[UseEntry]) -> list[Novelty]:
-    """Note uses, oldest first, and return what was new about each."""
+def note(
+    db: Connection, entries: Iterable[UseEntry], abroad: Mapping[str, frozenset[str]]
+) -> list[Novelty]:
+    """Note uses, oldest first, and return what was new about each; ``abroad`` tells by an entry's id
+    which other countries it goes to.
+    """
     uses = list(entries)
     pairs = {(one.use.subject_id, one.use.client_id) for one in uses}
     key = tuple_(seen_use.c.subject_id, seen_use.c.client_id)
@@ -81,7 +90,9 @@ def note(db: Connection, entries: Iterable[UseEntry]) -> list[Novelty]:
         names, month = frozenset(entry.use.attributes), month_of(entry.at)
         months.add((month, entry.use.subject_id))
         row = known.get(pair)
+        goes_to = abroad.get(entry.id, frozenset())
         before = frozenset(orjson.loads(row["attributes"])) if row else frozenset()
+        been = frozenset(orjson.loads(row["countries"])) if row else frozenset()
         if row is None:
             row = known[pair] = {
                 "subject_id": pair[0],
@@ -90,10 +101,13 @@ def note(db: Connection, entries: Iterable[UseEntry]) -> list[Novelty]:
                 "last_month": month,
                 "told_at": None,
             }
-            found.append(Novelty(entry, True, names, entry.at, None))
+            found.append(Novelty(entry, True, names, goes_to, entry.at, None))
         else:
-            found.append(Novelty(entry, False, names - before, row["first_at"], row["told_at"]))
-        if before != before | names or row["last_month"] < month:
+            new = names - before, goes_to - been
+            found.append(Novelty(entry, False, *new, row["first_at"], row["told_at"]))
+        is_more = not names <= before or not goes_to <= been
+        if is_more or "countries" not in row or row["last_month"] < month:
+            row["countries"] = orjson.dumps(sorted(been | goes_to)).decode()
             row["attributes"] = orjson.dumps(sorted(before | names)).decode()
             row["last_month"] = max(month, row["last_month"])
             changed.add(pair)
@@ -141,7 +155,7 @@ def _save(db: Connection, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     insert = _dialect(db).insert(seen_use)
-    changed = {name: insert.excluded[name] for name in ("attributes", "last_month")}
+    changed = {name: insert.excluded[name] for name in ("attributes", "countries", "last_month")}
     db.execute(
         insert.on_conflict_do_update(index_elements=["subject_id", "client_id"], set_=changed), rows
     )

@@ -4,7 +4,6 @@ import hashlib
 import re
 import secrets
 from functools import cache
-from pathlib import Path
 from urllib.parse import quote
 
 import flask
@@ -25,12 +24,12 @@ from idp.web import (
     language,
     operations,
     person,
+    static_files,
     transaction,
 )
 
 _GREATEST_BODY = 256 * 1024
 _TRACE_ID = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
-_STATIC = Path(__file__).resolve().parent / "web" / "static"
 
 
 def create_app(
@@ -41,7 +40,7 @@ def create_app(
         # The library's own way of printing an error shows the values of local variables.
         audit.configure_logging()
     held = installation or Installation(settings or read_settings())
-    app = flask.Flask("idp.web", static_folder=str(_STATIC), static_url_path="/static")
+    app = flask.Flask("idp.web", static_folder=None)
     app.extensions["sen"] = held
     app.config.update(
         MAX_CONTENT_LENGTH=_GREATEST_BODY,
@@ -68,6 +67,7 @@ def create_app(
     _install_request_facts(app)
     forms.install(app)
     errors.install(app)
+    static_files.install(app)
     web.register(app)
     return app
 
@@ -164,5 +164,5 @@ def _page_to_return_to() -> str:
 @cache
 def _static_href(path: str) -> str:
     """Return the file's address with its content's hash, so that it may be cached for ever."""
-    digest = hashlib.sha256((_STATIC / path).read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256((static_files.FOLDER / path).read_bytes()).hexdigest()[:12]
     return f"/static/{path}?v={digest}"

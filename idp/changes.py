@@ -227,6 +227,11 @@ _APPLIED: dict[EventKind, Change] = {
 }
 _ABOUT: dict[EventKind, tuple[str, ...]] = {
     EventKind.NUMBER_CHANGED: ("vn_pid",),
+    EventKind.CARD_EXPIRED: ("id_card",),
+    EventKind.CARD_WITHDRAWN: ("id_card",),
+    EventKind.CARD_ISSUED: ("id_card",),
     EventKind.RESIDENCE_ENDED: ("residence_card",),
     EventKind.RESIDENCE_EXTENDED: ("residence_card",),
+    EventKind.COMPANY_DISSOLVED: ("organization_status",),
+    EventKind.REPRESENTATIVES_CHANGED: ("organization_legal_reps",),
 }

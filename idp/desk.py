@@ -4,6 +4,7 @@ An entry names the office and a stable sign of the officer, never her name; the 
 own timeline. It is written in the transaction that shows her data, so nobody looks unseen.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from accounts.account import Account, AccountKind, Accounts, Actor, ActorKind, LockReason
@@ -170,11 +171,11 @@ class Desk:
         )
         return self._actor(), ground
 
-    def look_at_contact(self, found: Account) -> None:
+    def look_at_contact(self, found: Account, contacts: Iterable[str] = CONTACTS) -> None:
         """Record that the officer is being shown name and contacts of the account's holder."""
         is_organisation = found.kind is AccountKind.ORGANISATION
         name = "organization_name" if is_organisation else "name"
-        claims = (name, "email", "phone_number")
+        claims = (name, *contacts)
         self.look(found.subject_id, claims, "account-care", organisation=is_organisation)
 
     def ask_contact_change(self, account_id: str, claim: str, value: str, ground: str) -> None:

@@ -32,6 +32,7 @@ from consent.reconciliation import Reconciliations
 from consent.sequencer import Round, Sequencer
 from idp import audit
 from idp.database import for_reading
+from idp.oidc.relying_parties import HOME
 from idp.services import Installation
 
 INTERVAL = timedelta(seconds=1)
@@ -159,6 +160,8 @@ def policies(
             "scopes": sorted(party.scopes),
             "sector": party.sector,
             "active": party.is_active,
+            # Left out where nothing is unusual about it, as in what was published before.
+            **({"country": party.country} if party.country != HOME else {}),
         }
         for party in installation.services(db).registrations.all()
     }

@@ -29,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 
+from accounts import turns
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 from accounts.vault import Vault, sealed_as
 
@@ -145,21 +146,9 @@ class Outbox:
         """Return what has been due for the longest time and keep it from others until the moment;
         None when there is nothing, or only for the relying parties that are left out.
         """
-        due = (outbox_message.c.due_at <= now, outbox_message.c.client_id.not_in(list(but)))
-        while True:
-            row = self._db.execute(
-                select(outbox_message).where(*due).order_by(outbox_message.c.due_at).limit(1)
-            ).first()
-            if row is None:
-                return None
-            claimed = self._db.execute(
-                update(outbox_message)
-                .where(outbox_message.c.id == row.id, *due)
-                .values(due_at=until)
-            )
-            # Otherwise somebody else claimed it meanwhile, and it is due no more.
-            if claimed.rowcount == 1:
-                return self._message(row)
+        others = outbox_message.c.client_id.not_in(list(but))
+        row = turns.take(self._db, outbox_message, now, until, others)
+        return None if row is None else self._message(row)
 
     def waiting(self, client_id: str, most: int) -> list[OutboxMessage]:
         """Return what the relying party has to fetch, oldest first."""

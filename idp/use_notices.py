@@ -1,8 +1,10 @@
 """What is told of uses after they were published: an agency that is new, data that are, and what is unusual.
 
-Country and case are not looked at: no entry tells them yet.
+Which case a use belongs to, and to whom data go on, the consent's terms say that it rests on; in which
+country somebody is, the registration.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, tuple_
@@ -12,12 +14,15 @@ from accounts.legal_clock import HANOI
 from accounts.notice_choices import Topic
 from accounts.notices import NoticeKind
 from consent import seen
-from consent.data_use import ENTRIES, PROVIDER, Outcome, UseEntry, data_use
+from consent.data_use import ENTRIES, PROVIDER, Channel, Outcome, UseEntry, data_use
+from consent.decisions import Terms
 from consent.history import Wanted
 from consent.seen import Novelty
 from consent.tallies import month_of
+from consent.use_reports import Action
 from consent.use_terms import use_terms
 from idp.database import for_reading
+from idp.oidc.relying_parties import HOME
 from idp.services import Installation, Services
 
 FRESH = timedelta(days=1)
@@ -33,6 +38,8 @@ _SETTLING = timedelta(hours=1)
 _FROM_HOUR = 8
 _A_ROUND = 200
 _WITHOUT_MEANING = frozenset({"sub"})
+UNKNOWN_COUNTRY = "ZZ"
+"""Said where data were transferred abroad to somebody who is not registered here (ISO 3166-1, for one's own use)."""
 
 
 def tell(services: Services, entries: list[UseEntry]) -> None:
@@ -40,7 +47,9 @@ def tell(services: Services, entries: list[UseEntry]) -> None:
     released = [one for one in entries if _is_personal(one) and one.use.outcome is Outcome.RELEASED]
     since = services.installation.clock() - FRESH
     told: set[tuple[str, str]] = set()
-    novelties = [one for one in seen.note(services.db, released) if one.entry.at >= since]
+    terms = services.consents.terms_of(one.use.consent_id for one in released if one.use.consent_id)
+    abroad = {one.id: _abroad(services, one, terms) for one in released}
+    novelties = [one for one in seen.note(services.db, released, abroad) if one.entry.at >= since]
     crowded = _crowded(services.db, [one.entry for one in novelties])
     for novelty in novelties:
         use = novelty.entry.use
@@ -48,21 +57,21 @@ def tell(services: Services, entries: list[UseEntry]) -> None:
         if "sealed_as" in use.detail:
             continue
         _tell_new(services, novelty)
+        if novelty.countries:
+            # Once for each country, so it is told whatever else was.
+            _tell_unusual(
+                services, novelty, "abroad", countries=" ".join(sorted(novelty.countries))
+            )
         pair = use.subject_id, use.client_id
         if pair in told or not _may_be_told(novelty):
             continue
         why = _unusual(services, novelty.entry, is_crowded=novelty.entry.id in crowded)
+        if not why and _lacks_case(services, novelty.entry, terms):
+            why = "no-case"
         if why:
             told.add(pair)
             seen.note_told(services.db, novelty.entry)
-            facts = {"client_id": use.client_id, "why": why, "use": str(novelty.entry.position)}
-            services.telling.tell(
-                use.subject_id,
-                Topic.UNUSUAL,
-                NoticeKind.UNUSUAL_USE,
-                facts,
-                is_secret=bool(SENSITIVE.intersection(use.attributes)),
-            )
+            _tell_unusual(services, novelty, why)
 
 
 def tell_months(installation: Installation) -> int:
@@ -105,6 +114,50 @@ def _tell_new(services: Services, novelty: Novelty) -> None:
             facts,
             is_secret=bool(SENSITIVE.intersection(use.attributes)),
         )
+
+
+def _tell_unusual(services: Services, novelty: Novelty, why: str, **more: str) -> None:
+    use = novelty.entry.use
+    facts = {"client_id": use.client_id, "why": why, "use": str(novelty.entry.position), **more}
+    services.telling.tell(
+        use.subject_id,
+        Topic.UNUSUAL,
+        NoticeKind.UNUSUAL_USE,
+        facts,
+        is_secret=bool(SENSITIVE.intersection(use.attributes)),
+    )
+
+
+def _abroad(services: Services, entry: UseEntry, terms: Mapping[str, Terms]) -> frozenset[str]:
+    """Return the other countries that the use goes to: the agency's own, those of whoever gets the data
+    from it as the consent says, and of whom it says later that it transferred them to.
+    """
+    use = entry.use
+    stated = terms.get(use.consent_id or "")
+    goes_on = stated.recipients if stated is not None else ()
+    found = {_country(services, one) for one in (use.client_id, *goes_on)}
+    if use.channel is Channel.RP_REPORTED and use.detail.get("action") == Action.TRANSFER.value:
+        # Abroad by its own word, whoever that is.
+        country = _country(services, use.detail.get("recipient", ""))
+        found.add(UNKNOWN_COUNTRY if country == HOME else country)
+    return frozenset(found - {HOME})
+
+
+def _country(services: Services, client_id: str) -> str:
+    party = services.installation.relying_parties.find_any(client_id, services.db)
+    return party.country if party is not None else HOME
+
+
+def _lacks_case(services: Services, entry: UseEntry, terms: Mapping[str, Terms]) -> bool:
+    """True where the agency registered that each of its uses belongs to a case, and this one tells none."""
+    if entry.use.channel is Channel.RP_REPORTED:
+        return False
+    relying_parties = services.installation.relying_parties
+    party = relying_parties.find_any(entry.use.client_id, services.db)
+    if party is None or not party.states_cases:
+        return False
+    stated = terms.get(entry.use.consent_id or "")
+    return stated is None or stated.case_reference is None
 
 
 def _may_be_told(novelty: Novelty) -> bool:
@@ -172,4 +225,7 @@ def _tell_month(services: Services, month: str, subject_id: str) -> None:
     uses = services.history(subject_id).by_agency(Wanted(since=begin, until=end))
     if uses:
         facts = {"month": month, "agencies": str(len(uses)), "uses": str(sum(uses.values()))}
+        abroad = sum(_country(services, one) != HOME for one in uses)
+        if abroad:
+            facts["abroad"] = str(abroad)
         services.telling.tell(subject_id, Topic.DIGEST, NoticeKind.DIGEST, facts)

@@ -227,7 +227,8 @@ def measure_race(place: Place, report: Report, trials: int) -> None:
 
 # Refusals are entries too, and come after.
 _AFTER = """
-SELECT count(*) FROM data_use u, consent c
-WHERE c.id = :consent AND u.subject_id = :whose AND u.consent_id = c.id AND u.outcome = 'released'
+SELECT count(*) FROM consent c, data_use u JOIN use_terms t ON t.id = u.terms
+WHERE c.id = :consent AND u.subject_id = CAST(:whose AS uuid) AND u.consent_id = CAST(c.id AS uuid)
+  AND t.outcome = 'released'
   AND pg_xact_commit_timestamp(u.xmin) > pg_xact_commit_timestamp(c.xmin)
 """

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import requests
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.flask_client import OAuth
+from authlib.integrations.requests_client import OAuth2Session
 from flask import (
     Blueprint,
     Flask,
@@ -38,6 +39,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.demo.browser_sessions import BrowserSession, BrowserSessions
+from idp.demo.holdings import Holdings, Reporter
 from idp.demo.signed_out_afar import WITHDRAWN, LogoutTokenError, LogoutTokens
 from idp.demo.texts import LANGUAGES, TEXTS, Row, rows
 
@@ -65,6 +67,8 @@ class Registration:
     welcome: dict[str, str]
     services: list[dict[str, str]]
     look: str
+    purpose: str
+    tells_every_seconds: float
 
     @classmethod
     def read(cls, path: Path) -> "Registration":
@@ -87,7 +91,7 @@ class SignedOutError(Exception):
 class Provider:
     """Sen ID as this party sees it, through the OpenID Connect library."""
 
-    def __init__(self, app: Flask, registration: Registration) -> None:
+    def __init__(self, app: Flask, registration: Registration, holdings: Holdings) -> None:
         self.registration = registration
         self._renewing = threading.Lock()
         self._logout_tokens = LogoutTokens(registration.issuer, registration.client_id)
@@ -102,6 +106,9 @@ class Provider:
                 "default_timeout": PROVIDER_TIMEOUT_SECONDS,
             },
         )
+
+        # Each answer names the entries that record it; they are kept with what was got.
+        self._library.client_cls = partial(_noting_session, holdings)
 
     def ask_to_sign_in(self, language: str, level: str | None = None) -> AnyResponse:
         """Send the browser to the provider, with fresh state, nonce and PKCE verifier; ``level`` asks
@@ -250,13 +257,13 @@ class Provider:
         return metadata
 
 
-def create_app(registration: Registration) -> Flask:
-    """Make the party's web application."""
+def create_app(registration: Registration, holdings: Holdings) -> Flask:
+    """Make the party's web application, which notes in its book what it gets."""
     app = Flask(__name__)
     app.config["SESSION_COOKIE_SECURE"] = registration.origin.startswith("https:")
     # Cookies of one host are shared by all its ports, so each party names its own.
     app.session_interface = BrowserSessions(f"{registration.look}_browser")
-    app.extensions["provider"] = Provider(app, registration)
+    app.extensions["provider"] = Provider(app, registration, holdings)
     app.context_processor(_page_context)
     app.after_request(partial(_add_headers, registration))
     app.before_request(_check_form)
@@ -443,8 +450,26 @@ def _http_failed(failure: HTTPException) -> tuple[str, int]:
     return render_template("home.html", notice="no-page"), failure.code or 500
 
 
+def _noting_session(holdings: Holdings, **given: Any) -> OAuth2Session:
+    made = OAuth2Session(**given)
+    made.hooks["response"].append(holdings.note)
+    return made
+
+
 def _load(path: str) -> Flask:
-    return create_app(Registration.read(Path(path)))
+    registration = Registration.read(Path(path))
+    holdings = Holdings(Path(path).with_suffix(".holdings"))
+    reporter = Reporter(
+        holdings,
+        issuer=registration.issuer,
+        client_id=registration.client_id,
+        secret=registration.client_secret,
+        purpose=registration.purpose,
+    )
+    threading.Thread(
+        target=reporter.run, args=(registration.tells_every_seconds,), daemon=True
+    ).start()
+    return create_app(registration, holdings)
 
 
 def main(path: str) -> None:

@@ -31,6 +31,8 @@ XROAD_CLIENT = "VN/GOV/MPS/sen-id"
 FACE_MATCH = "VN/GOV/MPS/face-match"
 AUDITOR_CLIENT = "VN/GOV/KTNN/audit"
 """Who may ask the demo's registers whether somebody exists, for opening audits."""
+TELLS_EVERY_SECONDS = 20.0
+"""So often the relying parties tell the provider what they hold and did (``idp.demo.holdings``)."""
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -99,6 +101,8 @@ class Party:
             "welcome": self.welcome,
             "services": self.services,
             "look": self.look,
+            "purpose": self.purpose,
+            "tells_every_seconds": TELLS_EVERY_SECONDS,
         }
 
 

@@ -37,17 +37,13 @@ class LogoutTokens:
         Raises:
             LogoutTokenError: one of the checks of §2.6 fails.
         """
-        try:
-            read = jwt.decode(token, keys, algorithms=algorithms)
-        except (JoseError, ValueError) as error:
-            raise LogoutTokenError("signature") from error
-        claims, now = dict(read.claims), self._clock()
-        events = claims.get("events")
+        typ, claims = _verified(token, keys, algorithms)
+        events, now = claims.get("events"), self._clock()
         self._check(
             claims,
             now,
             {
-                "typ": read.header.get("typ") == "logout+jwt",
+                "typ": typ == "logout+jwt",
                 "iat": _is_between(claims.get("iat"), now - _LONGEST_LIFE_SECONDS, now),
                 "exp": _is_between(claims.get("exp"), now, now + _LONGEST_LIFE_SECONDS),
                 "events": isinstance(events, dict) and events.get(EVENT) == {},
@@ -66,17 +62,13 @@ class LogoutTokens:
         Raises:
             LogoutTokenError: it is none of this provider for this party, or was taken before.
         """
-        try:
-            read = jwt.decode(token, keys, algorithms=algorithms)
-        except (JoseError, ValueError) as error:
-            raise LogoutTokenError("signature") from error
-        claims, now = dict(read.claims), self._clock()
-        events = claims.get("events")
+        typ, claims = _verified(token, keys, algorithms)
+        events, now = claims.get("events"), self._clock()
         self._check(
             claims,
             now,
             {
-                "typ": read.header.get("typ") == "secevent+jwt",
+                "typ": typ == "secevent+jwt",
                 "iat": _is_between(claims.get("iat"), 0, now),
                 "events": isinstance(events, dict) and bool(events),
             },
@@ -101,6 +93,15 @@ class LogoutTokens:
                 return False
             self._taken[jti] = now + _LONGEST_LIFE_SECONDS
             return True
+
+
+def _verified(token: str, keys: KeySet, algorithms: list[str]) -> tuple[object, dict[str, Any]]:
+    """Return the token's type and claims, once its signature is verified."""
+    try:
+        read = jwt.decode(token, keys, algorithms=algorithms)
+    except (JoseError, ValueError) as error:
+        raise LogoutTokenError("signature") from error
+    return read.header.get("typ"), dict(read.claims)
 
 
 def _is_between(moment: object, first: float, last: float) -> bool:

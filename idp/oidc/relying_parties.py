@@ -31,6 +31,7 @@ DETAILS_TYPES = ("vn_personal_data_use",)
 PUSHED, FETCHED = "urn:ietf:rfc:8935", "urn:ietf:rfc:8936"
 """How security event tokens reach a relying party."""
 LEAST_SECRET = 32
+HOME = "VN"
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/\-]{1,255}", re.ASCII)
 
 relying_party = Table(
@@ -84,6 +85,10 @@ class RelyingParty:
     events_uri: str | None
     authorization_details_types: frozenset[str]
     fetches_events: bool
+    country: str
+    """Where it is established, by ISO 3166-1 (two letters)."""
+    states_cases: bool
+    """True when each of its uses belongs to a case, whose number it states in its requests."""
     is_active: bool
 
     def name(self, language: str) -> str:
@@ -265,6 +270,8 @@ def _relying_party(row: Any) -> RelyingParty:
         events_uri=members.get("events_uri"),
         authorization_details_types=frozenset(members.get("authorization_details_types") or ()),
         fetches_events=members.get("events_delivery_method") == FETCHED,
+        country=members.get("country", HOME),
+        states_cases=bool(members.get("case_reference_expected")),
         is_active=row.state == "active",
     )
 
@@ -287,6 +294,7 @@ _TEXT_MEMBERS = {
     "events_uri",
     "events_delivery_method",
     "sector_identifier",
+    "country",
 }
 _LIST_MEMBERS = {
     "redirect_uris",
@@ -299,6 +307,7 @@ _LIST_MEMBERS = {
 _BOOL_MEMBERS = {
     "require_pkce",
     "representation_aware",
+    "case_reference_expected",
     # Always met: each logout token says which session (Back-Channel Logout 1.0 §2.2).
     "backchannel_logout_session_required",
 }
@@ -388,10 +397,21 @@ def _check_values(members: dict[str, Any]) -> None:
             "authorization_details_types", f"may hold {', '.join(DETAILS_TYPES)}"
         )
     _check_delivery(members)
+    _check_what_is_told(members)
     if members.get("response_types", ["code"]) != ["code"]:
         raise RegistrationError("response_types", "must be code")
     if members.get("application_type", "web") not in {"web", "native"}:
         raise RegistrationError("application_type", "must be web or native")
+
+
+def _check_what_is_told(members: dict[str, Any]) -> None:
+    if not re.fullmatch(r"[A-Z]{2}", members.get("country", HOME), re.ASCII):
+        raise RegistrationError("country", "must be two capital letters of ISO 3166-1")
+    if members.get("case_reference_expected") and not members.get("authorization_details_types"):
+        # By nothing else a request can state a case.
+        raise RegistrationError(
+            "case_reference_expected", f"needs authorization_details_types {DETAILS_TYPES[0]}"
+        )
 
 
 def _check_delivery(members: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from accounts.notices import Notice, NoticeKind
 from idp.alarm import ABOUT_A_USE
 from idp.services import BRAND
 from idp.web import timeline
-from idp.web.language import N_, translate
+from idp.web.language import N_, show_country, translate
 
 TITLES = {
     NoticeKind.CONTACT_CHANGED: N_("%(what)s was changed"),
@@ -47,9 +47,14 @@ _KINDS = {
 _WHY = {
     "burst": N_("many times within an hour"),
     "night": N_("at night, while nobody was signed in there"),
+    "no-case": N_("without the number of a case, which it should state"),
+    "abroad": N_("your data go abroad: %(countries)s"),
     "stopped": N_("it says that it has stopped"),
     "late": N_("it has not confirmed it by the legal day"),
 }
+_ABROAD = N_(
+    "Your data in %(month)s: agencies %(agencies)s, of them abroad %(abroad)s, uses %(uses)s"
+)
 _A_USE = N_("A use of your data")
 _CHANGES = {
     "passkey-added": N_("a passkey was added"),
@@ -94,14 +99,17 @@ def title(one: Notice) -> str:
     if one.kind in _OF_AGENCIES:
         what = timeline.agency(one.facts["client_id"])
     why = one.facts.get("why") or one.facts.get("what", "")
+    countries = ", ".join(show_country(code) for code in one.facts.get("countries", "").split())
+    is_abroad = one.kind is NoticeKind.DIGEST and "abroad" in one.facts
     return translate(
-        TITLES[one.kind],
+        _ABROAD if is_abroad else TITLES[one.kind],
         what=what,
-        why=translate(_WHY[why]) if why in _WHY else "",
+        why=translate(_WHY[why], countries=countries) if why in _WHY else "",
         data=", ".join(timeline.labels(one.facts.get("attributes", "").split())),
         month=_month(one.facts.get("month", "")),
         agencies=one.facts.get("agencies", ""),
         uses=one.facts.get("uses", ""),
+        abroad=one.facts.get("abroad", ""),
     )
 
 

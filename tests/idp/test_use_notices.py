@@ -1,5 +1,6 @@
 """What people are told of uses: once, as they chose, and nothing that would slow a release down."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -129,6 +130,82 @@ def test_many_uses_and_uses_at_night_are_unusual_once_a_day(world: World, keeper
     # Who signs in at night is not surprised by it.
     read(world.arrive("clinic", "openid email", browser=world.browser()))
     assert sorted(kinds(told(world, keeper))) == [*["first-use"] * 2, *["unusual-use"] * 2]
+
+
+def register(world: World, client_id: str, **members: Any) -> None:
+    with world.transaction() as services:
+        services.registrations.register({**world.cast.relying_parties[client_id], **members})
+
+
+def details(**members: Any) -> str:
+    return json.dumps([{"type": "vn_personal_data_use", "purpose": "public-service",
+                        "attributes": ["birthdate"], **members}])  # fmt: skip
+
+
+def test_a_country_is_told_once_and_before_she_agrees(world: World, keeper: Keeper) -> None:
+    types = ["vn_personal_data_use"]
+    register(world, "clinic", country="FR")
+    register(world, "tax", country="SG")
+    register(world, "portal", authorization_details_types=types)
+    browser = world.browser()
+    attempt = world.party("clinic").begin("openid email")
+    page = browser.follow(
+        world.sign_in_on(browser, browser.visit(attempt.url), world.person(), "password")
+    )
+    assert "It is established abroad, and your data go there: France." in page.text
+    browser.open("/language/vi?next=/me")
+    page = browser.visit(attempt.url)
+    assert "đặt ở nước ngoài và dữ liệu của bạn được chuyển đến đó: Pháp." in page.text
+    read(world.arrive("clinic", "openid email", browser=world.browser()), 3)
+    found = told(world, keeper)
+    assert sorted(kinds(found)) == ["first-use", "unusual-use"]
+    (unusual,) = of_kind(found, NoticeKind.UNUSUAL_USE)
+    assert (unusual.facts["why"], unusual.facts["countries"]) == ("abroad", "FR")
+    # At home nothing is told of it, until the data go on to somebody abroad; each country once.
+    for more in ({}, {"recipients": ["tax"]}, {"recipients": ["tax", "clinic"]}):
+        at(world, 11)
+        read(
+            world.arrive(
+                "portal", "openid name", browser=world.browser(),
+                authorization_details=details(**more),
+            )
+        )  # fmt: skip
+    abroad = of_kind(told(world, keeper), NoticeKind.UNUSUAL_USE)[1:]
+    assert sorted((one.facts["client_id"], one.facts["countries"]) for one in abroad) == [
+        ("portal", "FR"), ("portal", "SG"),
+    ]  # fmt: skip
+    lan = world.sign_in("lan")
+    text = lan.open("/me/notices").text
+    assert "used data in an unusual way: your data go abroad: Singapore" in text
+    lan.open("/language/vi?next=/me")
+    assert "dữ liệu của bạn được chuyển ra nước ngoài: Singapore" in lan.open("/me/notices").text
+    assert world.clock is not None
+    world.clock.set((world.clock().replace(day=1) + timedelta(days=32)).replace(day=1, hour=9))
+    assert use_notices.tell_months(world.installation) == 1
+    (digest,) = of_kind(told(world, keeper), NoticeKind.DIGEST)
+    assert (digest.facts["agencies"], digest.facts["abroad"]) == ("2", "1")
+    assert "trong đó 1 ở nước ngoài" in world.sign_in("lan", browser=lan).open("/me/notices").text
+
+
+@on_one_database
+def test_an_agency_that_owes_a_case_and_names_none_is_told(world: World, keeper: Keeper) -> None:
+    types = ["vn_personal_data_use"]
+    register(
+        world, "portal", authorization_details_types=types, case_reference_expected=True
+    )  # fmt: skip
+    stated = details(case_reference="H26-1")
+    read(world.arrive("portal", "openid name", authorization_details=stated))
+    assert kinds(told(world, keeper)) == ["first-use"]
+    at(world, 11)
+    for _ in range(2):
+        read(world.arrive("portal", "openid name", browser=world.browser()), 2)
+    (unusual,) = of_kind(told(world, keeper), NoticeKind.UNUSUAL_USE)
+    assert (unusual.facts["why"], unusual.by) == ("no-case", By.EMAIL)
+    text = world.sign_in("lan").open("/me/notices").text
+    assert "without the number of a case, which it should state" in text
+    # Whoever never said that it has cases is told of by nothing.
+    read(world.arrive("clinic", "openid email", browser=world.browser()))
+    assert len(of_kind(told(world, keeper), NoticeKind.UNUSUAL_USE)) == 1
 
 
 @on_one_database

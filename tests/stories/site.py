@@ -94,6 +94,8 @@ class Site:
         self._run("provider", "idp.cli", "serve", "--bind", f"127.0.0.1:{self.port}")
         for party in parties:
             document = party.own_registration(self.provider, given[party.client_id])
+            # What parties tell of later uses would come into the midst of a story.
+            document["tells_every_seconds"] = 24 * 3600.0
             path = self.folder / f"{party.look}.json"
             path.write_text(json.dumps(document), "utf-8")
             self._run(party.look, "idp.demo.relying_party", str(path), more=extra_environment)
@@ -161,7 +163,7 @@ class Site:
 
     def hear(self) -> int:
         """Have the registers' news followed now, as the provider does by itself every 20 seconds."""
-        installation = self._installation(registers_url=self._settings["SEN_REGISTERS_URL"])
+        installation = self.installation(registers_url=self._settings["SEN_REGISTERS_URL"])
         try:
             return changes.follow(installation, interval=timedelta(0)).applied
         finally:
@@ -177,7 +179,7 @@ class Site:
 
     def deliver(self, server: MailServer) -> dict[str, int]:
         """Have the notices that wait delivered by a mail server, as a provider that knows one does."""
-        installation = self._installation()
+        installation = self.installation()
         installation.messengers = {By.EMAIL: server}
         try:
             return delivery.deliver(installation)
@@ -199,14 +201,15 @@ class Site:
 
     @contextmanager
     def _transaction(self) -> Iterator[Services]:
-        installation = self._installation()
+        installation = self.installation()
         try:
             with installation.engine.begin() as db:
                 yield installation.services(db, correlation="story")
         finally:
             installation.engine.dispose()
 
-    def _installation(self, registers_url: str | None = None) -> Installation:
+    def installation(self, registers_url: str | None = None) -> Installation:
+        """Open the running site's installation beside it, as a second server does."""
         secret = base64.b64decode((self.folder / "secret").read_text("ascii"))
         settings = Settings(
             issuer=self.provider,

@@ -1,5 +1,6 @@
 """The whole system in one process, with everybody who uses it."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -13,6 +14,9 @@ from tests.support.browser import Browser, Page, as_json, connect
 from tests.support.cast import Cast, Person
 from tests.support.clock import Clock
 from tests.support.relying_party import Attempt, RelyingPartyClient, Tokens
+
+Ticked = tuple[str, ...] | Callable[[list[str]], list[str]]
+"""What she ticks of the optional data, or how she chooses from what is offered."""
 
 
 @dataclass
@@ -101,7 +105,7 @@ class World:
         browser: Browser | None = None,
         how: str = "password",
         decision: str = "allow",
-        tick: tuple[str, ...] = (),
+        tick: Ticked = (),
         acting_for: str | None = None,
         **changes: str | None,
     ) -> Arrival:
@@ -127,7 +131,7 @@ class World:
         *,
         how: str = "password",
         decision: str = "allow",
-        tick: tuple[str, ...] = (),
+        tick: Ticked = (),
         acting_for: str | None = None,
     ) -> Page:
         """Go through the pages until one leads away; return that redirect."""
@@ -142,7 +146,8 @@ class World:
                 page = browser.submit(page.form("/acting-for"), acting_for=acting_for or "self")
             elif page.has_form("/consent"):
                 form = page.form("/consent")
-                page = browser.submit(form, f"consent-{decision}", optional=list(tick))
+                chosen = tick(form.choices.get("optional", [])) if callable(tick) else list(tick)
+                page = browser.submit(form, f"consent-{decision}", optional=chosen)
             else:
                 raise AssertionError(f"no way on from {page.path}: {page.text[:300]}")
             page = browser.follow(page)

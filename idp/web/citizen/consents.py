@@ -10,14 +10,14 @@ from markupsafe import Markup
 
 from accounts.attributes import DICTIONARY, SENSITIVE
 from consent import receipts
-from consent.decisions import Consent, ConsentState, Terms, notice_hash
+from consent.decisions import Consent, ConsentState, notice_hash
 from consent.decisions import lasts as longest
-from consent.purposes import LEGAL_BASES, PURPOSES
+from consent.purposes import PURPOSES
 from consent.withdrawals import Withdrawal
 from idp import audit
 from idp.oidc import events
 from idp.oidc.subject import pairwise_sub
-from idp.web import context, person, printed, time_limits, timeline
+from idp.web import context, person, printed, terms, time_limits, timeline
 from idp.web.language import N_, show_date, show_datetime, translate
 
 blueprint = flask.Blueprint("consents", __name__)
@@ -249,19 +249,17 @@ def _is_renewable(found: Consent, subject_id: str) -> bool:
 
 def _text(found: Consent, *, leaving_out: frozenset[str] = frozenset()) -> str:
     """Return the text that she agrees to, and that is kept by its hash."""
-    reason, basis = PURPOSES[found.purpose], LEGAL_BASES[found.legal_basis]
-    language, terms = flask.g.language, found.terms or Terms()
     return flask.render_template(
         "citizen/_renewal.html",
-        agency=timeline.agency(found.client_id),
-        purpose={"title": reason.title[language], "details": reason.details[language]},
-        legal_basis={"title": basis.title[language], "law": basis.law[language]},
+        **terms.shown(
+            found.client_id,
+            purpose_code=found.purpose,
+            legal_basis=found.legal_basis,
+            terms=found.terms,
+            offline=found.offline,
+            until=context.installation().clock() + longest(found.purpose, found.terms),
+        ),
         attributes=timeline.labels(found.attributes - leaving_out),
-        offline=found.offline,
-        until=context.installation().clock() + longest(found.purpose, found.terms),
-        case_reference=terms.case_reference,
-        retention_days=terms.retention_days,
-        recipients=[timeline.agency(one) for one in terms.recipients],
     )
 
 

@@ -19,7 +19,10 @@ _TOPICS = {
     ),
     Topic.UNUSUAL: (
         N_("Something unusual"),
-        N_("Many uses within an hour, or a use at night while you were not signed in there."),
+        N_(
+            "Many uses within an hour, a use at night while you were not signed in there, "
+            "without the number of a case where there should be one, or by somebody abroad."
+        ),
     ),
     Topic.WITHDRAWAL: (
         N_("What becomes of a withdrawal"),

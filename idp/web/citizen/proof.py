@@ -1,22 +1,10 @@
 """A proof that no use is missing, to be verified away from here; only after a fresh sign-in."""
 
-from urllib.parse import quote
-
 import flask
 
-from accounts.notices import NoticeKind
-from idp import audit, ledger, limits
+from idp import ledger
 from idp import proof as proving
-from idp.web import (
-    confirmation,
-    context,
-    errors,
-    files,
-    journey,
-    person,
-    records,
-    transaction,
-)
+from idp.web import confirmation, context, copies, errors, files, person, records, transaction
 from idp.web.records import Record
 
 blueprint = flask.Blueprint("proof", __name__)
@@ -38,17 +26,12 @@ def ask() -> str:
 def give() -> flask.Response:
     """Note that a proof was made, then make it."""
     session, record = person.required(), _record()
-    if not person.is_fresh(session):
-        here = quote(f"/me/uses/proof{record.query}", safe="/")
-        return journey.see_other(f"/sign-in?next={here}")
-    services = context.services()
-    counted = (limits.DOWNLOAD, session.account_id)
-    if services.limits.is_exhausted(counted):
-        return errors.page("too-many-failures")
-    services.limits.count_failure(counted)
-    proving.note_copy(services, record.subject_id, by=session.subject_id, role=record.role)
-    services.notices.tell(session.subject_id, NoticeKind.DATA_COPIED, {})
-    audit.security_event("proof.downloaded", account=session.account_id)
+    refused = copies.begin(session, f"/me/uses/proof{record.query}", "proof.downloaded")
+    if refused is not None:
+        return refused
+    proving.note_copy(
+        context.services(), record.subject_id, by=session.subject_id, role=record.role
+    )
     # Committed before anything leaves; nobody waits while it is read.
     transaction.release()
     installation, subject_id = context.installation(), record.subject_id

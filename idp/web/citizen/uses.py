@@ -4,23 +4,21 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import flask
 
 from accounts.attributes import DICTIONARY
-from accounts.notices import NoticeKind
 from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
 from consent.history import LOOKS_BACK, LOOKS_BACK_SHORTLY, Agency, Month, Wanted
 from consent.purposes import LEGAL_BASES, PURPOSES
-from idp import audit, limits, proof
+from idp import proof
 from idp.web import (
     confirmation,
     context,
+    copies,
     drawing,
-    errors,
     files,
-    journey,
     person,
     records,
     timeline,
@@ -125,17 +123,11 @@ def give_copy() -> flask.Response:
     session = person.required()
     record = records.chosen(records.readable(session))
     wanted, stated = _wanted()
-    if not person.is_fresh(session):
-        here = quote(f"/me/uses/copy{_query(record, stated)}", safe="/")
-        return journey.see_other(f"/sign-in?next={here}")
-    services = context.services()
-    counted = (limits.DOWNLOAD, session.account_id)
-    if services.limits.is_exhausted(counted):
-        return errors.page("too-many-failures")
-    services.limits.count_failure(counted)
-    proof.note_copy(services, record.subject_id, by=session.subject_id, role=record.role)
-    services.notices.tell(session.subject_id, NoticeKind.DATA_COPIED, {})
-    audit.security_event("uses.downloaded", account=session.account_id)
+    here = f"/me/uses/copy{_query(record, stated)}"
+    refused = copies.begin(session, here, "uses.downloaded")
+    if refused is not None:
+        return refused
+    proof.note_copy(context.services(), record.subject_id, by=session.subject_id, role=record.role)
     # Committed before anything leaves; reading for seconds keeps no writer waiting.
     transaction.only_read()
     return files.made(

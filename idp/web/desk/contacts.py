@@ -46,7 +46,7 @@ def one(request_id: str) -> str:
     at = desk()
     asked = at.contact_request(person.row_id(request_id))
     account = context.services().accounts.account(asked.account_id)
-    at.look_at_contact(account)
+    at.look_at_contact(account, [asked.claim])
     held = context.services().contact_book.of_subject(account.subject_id)
     return flask.render_template(
         "desk/contact_request.html",

@@ -19,13 +19,12 @@ from accounts.attributes import (
 from accounts.levels import AccountLevel, AuthenticationLevel
 from accounts.mandates import FOR_PEOPLE, Mandate
 from accounts.sessions import BrowserSession
-from consent.decisions import Asked, Terms, lasts, notice_hash
-from consent.purposes import LEGAL_BASES, purpose
+from consent.decisions import Asked, lasts, notice_hash
 from idp.login.flow import AskConsent
 from idp.oidc.disclosure import is_told_of_represented, is_told_of_who_acts, visible_claims
 from idp.oidc.readings import SOURCES_OF
 from idp.oidc.refusals import Reason
-from idp.web import context, journey, person, time_limits, timeline
+from idp.web import context, journey, person, terms, time_limits
 from idp.web.language import N_, translate
 
 blueprint = flask.Blueprint("consent", __name__)
@@ -138,21 +137,24 @@ def _page(under_way: journey.Journey) -> flask.Response:
 
 
 def _notice(under_way: journey.Journey) -> str:
-    asked, language, session = _asked(under_way), flask.g.language, person.required()
+    asked, session = _asked(under_way), person.required()
     mandate = context.services().authorization.mandate(
         session, under_way.relying_party, under_way.interaction
     )
     for_person = mandate is not None and mandate.type in FOR_PEOPLE
     represented = mandate if for_person else None
-    reason, basis = purpose(asked.purpose), LEGAL_BASES["consent"]
-    terms = asked.terms or Terms()
     today = context.installation().clock()
     return flask.render_template(
         "sign_in/_notice.html",
         relying_party=under_way.shown(),
-        agency=under_way.relying_party.name(language),
-        purpose={"title": reason.title[language], "details": reason.details[language]},
-        legal_basis={"title": basis.title[language], "law": basis.law[language]},
+        **terms.shown(
+            asked.client_id,
+            purpose_code=asked.purpose,
+            legal_basis="consent",
+            terms=asked.terms,
+            offline=asked.offline,
+            until=today + lasts(asked.purpose, asked.terms),
+        ),
         required=_rows(asked.required, session, represented),
         optional=_rows(
             [claim for claim in asked.optional if claim not in SENSITIVE], session, represented
@@ -160,11 +162,6 @@ def _notice(under_way: journey.Journey) -> str:
         sensitive=_rows(
             [claim for claim in asked.optional if claim in SENSITIVE], session, represented
         ),
-        until=today + lasts(asked.purpose, asked.terms),
-        case_reference=terms.case_reference,
-        retention_days=terms.retention_days,
-        recipients=[timeline.agency(one) for one in terms.recipients],
-        offline=asked.offline,
         acting_for=person.name_of(asked.acting_for) if asked.acting_for else None,
         for_person=for_person,
         person={"name": person.name_of(asked.subject_id)},
