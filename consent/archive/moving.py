@@ -8,7 +8,7 @@ are not listed, which the next run writes anew.
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ from accounts.vault import Vault
 from consent.archive import checking, parts, rows, spelling
 from consent.archive.checking import Month
 from consent.archive.manifest import Manifest, beside, hash_of
-from consent.archive.parts import SALT_BYTES, Block, Part, PartFile
+from consent.archive.parts import SALT_BYTES, Part, PartFile
 from consent.archive.store import begin_of, end_of, month_before, month_of, use_archive
 from consent.data_use import UseEntry, bound, subject_chain, subject_key
 from consent.errors import ArchiveError
@@ -135,8 +135,10 @@ class Archiver:
         """Remove the months that ended before the moment: from the chains, which keep how many entries
         they were and the head after them, and then the files. Return how many entries went.
 
+        It is the published logs that say which they were, so a file that was lost keeps nobody's.
+
         Raises:
-            ArchiveError: a file is missing or damaged.
+            ArchiveError: the logs are not as they were signed.
         """
         with self._reader.begin() as db:
             due = [one for one in listed(db) if end_of(one.month) <= before]
@@ -146,8 +148,7 @@ class Archiver:
         with self._alone() as is_ours:
             for month in sorted({one.month for one in due}) if is_ours else ():
                 files = [one for one in due if one.month == month]
-                for one in files:
-                    gone += self._shorten(one, before)
+                gone += self._shorten(month, [one.least for one in files], before)
                 with self._engine.begin() as db:
                     db.execute(delete(use_archive).where(use_archive.c.month == month))
                 for one in files:
@@ -283,19 +284,21 @@ class Archiver:
             if rows.take_out(db, begin, end) != sum(one.entries for one in made):
                 raise ArchiveError(f"{made[0].month}: the database's uses changed meanwhile")
 
-    def _shorten(self, one: Listed, before: datetime) -> int:
-        """Take a file's entries from the chains; those that were taken before, if it was interrupted,
+    def _shorten(self, name: str, leasts: list[bytes], before: datetime) -> int:
+        """Take a month's entries from the chains; those that were taken before, if it was interrupted,
         are left alone.
         """
-        file, gone = parts.opened(self._folder / one.file), 0
-        blocks = file.blocks()
-        while some := list(islice(blocks, _LETTING_GO[self._engine.dialect.name])):
-            with self._engine.begin() as db:
-                known = rows.people(db, self._vault, (block.who for block in some), file.part.year)
-                for block in some:
-                    if block.who not in known:
-                        raise ArchiveError(f"{one.file}: a block belongs to nobody")
-                    gone += _cut(db, known[block.who].subject_id, block, end_of(one.month), before)
+        gone = 0
+        with self._reader.begin() as db:
+            month = checking.months(LogState(db))[name]
+            checking.check_roots(LogState(db), month)
+        for answers_for in checking.bounds(leasts):
+            with self._reader.begin() as db:
+                wanted = iter(checking.expected(LogState(db), month, *answers_for).items())
+            while some := dict(islice(wanted, _LETTING_GO[self._engine.dialect.name])):
+                with self._engine.begin() as db:
+                    for person in rows.people(db, self._vault, some, begin_of(name).year).values():
+                        gone += _cut(db, person.subject_id, some[person.who], end_of(name), before)
         return gone
 
     def _check_folder(self, known: Sequence[Listed]) -> None:
@@ -332,7 +335,11 @@ def _dictionary(sample: Sequence[tuple[rows.Person, list[UseEntry], bytes]]) -> 
 
 
 def _cut(
-    db: Connection, subject_id: str, block: Block, month_end: datetime, before: datetime
+    db: Connection,
+    subject_id: str,
+    entries: Mapping[int, bytes],
+    month_end: datetime,
+    before: datetime,
 ) -> int:
     columns = subject_chain.c
     row = db.execute(
@@ -340,22 +347,23 @@ def _cut(
         .where(columns.subject_id == subject_id)
         .with_for_update()
     ).one()
-    if row.removed >= block.last:
+    rest = sorted(position for position in entries if position > row.removed)
+    if not rest:
         return 0
-    if row.removed != block.first - 1:
+    if rest != list(range(row.removed + 1, rest[-1] + 1)):
         raise ArchiveError("a chain does not go on where it was cut")
-    head = chain.fold(block.commitments, row.removed_head or chain.EMPTY)
+    head = chain.fold((entries[position] for position in rest), row.removed_head or chain.EMPTY)
     db.execute(
         update(subject_chain)
         .where(columns.subject_id == subject_id)
-        .values(removed=block.last, removed_head=head, oldest_at=month_end)
+        .values(removed=rest[-1], removed_head=head, oldest_at=month_end)
     )
     db.execute(
         delete(subject_key).where(
             subject_key.c.subject_id == subject_id, subject_key.c.year < before.year
         )
     )
-    return len(block.commitments)
+    return len(rest)
 
 
 def _remove(path: Path) -> None:

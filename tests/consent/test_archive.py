@@ -498,7 +498,8 @@ def test_months_whose_time_is_over_go_with_their_files(archived: Shelf) -> None:
     assert [(len(one[0]), one[2], one[3][0]) for one in told] == [
         (3, True, 3), (2, True, 7), (0, True, 1), (3, True, 0),
     ]  # fmt: skip
-    # Later the second month, and after that what was never moved.
+    # Later the second month, though its file was lost, and after that what was never moved.
+    (archived.folder / second).unlink()
     archived.clock.advance(days=40)
     purge(i)
     assert archived.files == []
