@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from accounts.legal_clock import HANOI
 from accounts.notice_choices import Choices, Topic, Where
 from accounts.notices import By, Notice, NoticeKind
+from consent.data_use import Channel
 from idp import consent_care, delivery, following, use_notices
 from idp.following import follow
 from idp.ledger import Keeper
@@ -185,6 +187,33 @@ def test_a_country_is_told_once_and_before_she_agrees(world: World, keeper: Keep
     (digest,) = of_kind(told(world, keeper), NoticeKind.DIGEST)
     assert (digest.facts["agencies"], digest.facts["abroad"]) == ("2", "1")
     assert "trong đó 1 ở nước ngoài" in world.sign_in("lan", browser=lan).open("/me/notices").text
+
+
+@on_one_database
+def test_a_transfer_that_an_agency_reports_is_told_whoever_got_it(
+    world: World, keeper: Keeper
+) -> None:
+    read(world.arrive("portal", "openid name"))
+    with world.transaction() as services:
+        log = services.use_log
+        release = log.of_subject(world.subject_in(services, "lan"), limit=1)[0].use
+        for action, recipient in (("share", "tax"), ("transfer", "some-clinic-abroad")):
+            log.record(
+                replace(
+                    release,
+                    channel=Channel.RP_REPORTED,
+                    detail={
+                        "action": action,
+                        "recipient": recipient,
+                        "actor": "a",
+                        "cites": "f" * 32,
+                        "done_at": world.installation.clock().isoformat(),
+                    },
+                )
+            )
+    (unusual,) = of_kind(told(world, keeper), NoticeKind.UNUSUAL_USE)
+    assert (unusual.facts["why"], unusual.facts["countries"]) == ("abroad", "ZZ")
+    assert "your data go abroad: Unknown Region" in world.sign_in("lan").open("/me/notices").text
 
 
 @on_one_database
