@@ -208,7 +208,7 @@ def test_a_transfer_that_an_agency_reports_is_told_whoever_got_it(
                         "actor": "a",
                         "cites": "f" * 32,
                         "done_at": world.installation.clock().isoformat(),
-                    },  # fmt: skip
+                    },
                 )
             )
     (unusual,) = of_kind(told(world, keeper), NoticeKind.UNUSUAL_USE)
