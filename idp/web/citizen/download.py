@@ -23,7 +23,8 @@ def give() -> flask.Response:
     """Note that a copy was made, then make it in a file, so that its size costs no memory."""
     session = person.required()
     kind = flask.request.form.get("format", "")
-    if kind not in _TYPES:
+    # Whoever has to sign in first is told that, whatever else is wrong.
+    if kind not in _TYPES and person.is_fresh(session):
         flask.abort(400)
     refused = copies.begin(session, "/me/download", "record.downloaded")
     if refused is not None:
