@@ -36,7 +36,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-from accounts.schema import UTCDateTime
+from accounts.schema import Identifier, UTCDateTime
 from accounts.together import Call, NotTogetherError
 
 Core = ClauseElement | Callable[[str], ClauseElement]
@@ -339,6 +339,8 @@ def _writer(type_: TypeEngine[Any]) -> tuple[_Writer, int]:
         return lambda value: ((value - _PG_EPOCH) // _MICROSECOND).to_bytes(
             8, "big", signed=True
         ), 1
+    if isinstance(type_, Identifier):
+        return bytes.fromhex, 1
     if isinstance(type_, LargeBinary):
         return bytes, 1
     if isinstance(type_, Boolean):
@@ -358,6 +360,8 @@ def _reader(type_: TypeEngine[Any]) -> Callable[[bytes], Any]:
         return lambda raw: (
             _PG_EPOCH + timedelta(microseconds=int.from_bytes(raw, "big", signed=True))
         )
+    if isinstance(type_, Identifier):
+        return bytes.hex
     if isinstance(type_, LargeBinary):
         return bytes
     if isinstance(type_, Boolean):

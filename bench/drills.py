@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, insert, select, update
 
 from accounts.subject import IdentifierType, SubjectKind
+from bench.forging import forge
 from consent import sequencer as sequencing
 from consent.cosigners.opening import Audit, AuditError
 from consent.cosigners.published import Published
@@ -49,6 +50,7 @@ from consent.rebuild import rebuild
 from consent.reconciliation import Reconciliations
 from consent.sequencer import Sequencer
 from consent.use_receipts import KeptReceipts, spelled
+from consent.use_terms import use_terms
 from idp import ledger, proof
 from idp.database import for_reading, upgrade
 from idp.opening import open_drawn
@@ -330,9 +332,8 @@ def _policy(signers: dict[str, Signer]) -> Policy:
 
 def edit(place: Place, number: int, **values: Any) -> None:
     """Change a row of the victim's."""
-    where = (data_use.c.subject_id == place.victim, data_use.c.position == number)
     with place.write() as db:
-        db.execute(update(data_use).where(*where).values(**values))
+        forge(db, place.victim, number, **values)
 
 
 def drop(place: Place, position: int) -> None:
@@ -470,6 +471,18 @@ def drill(*must: str, note: str = "") -> Callable[[Callable[[Place], Any]], Call
 @drill("fresh", "back", "check")
 def a_row_is_edited(place: Place) -> None:
     edit(place, 2, client_id="bank")
+
+
+@drill("fresh", "back", "check")
+def what_entries_have_in_common_is_edited(place: Place) -> None:
+    with place.write() as db:
+        db.execute(update(use_terms).values(attributes='["sub"]'))
+
+
+@drill("fresh", "back", "check")
+def what_entries_have_in_common_is_removed(place: Place) -> None:
+    with place.write() as db:
+        db.execute(delete(use_terms))
 
 
 @drill("fresh", "back", "check")

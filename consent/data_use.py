@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
     CTE,
-    Boolean,
+    BigInteger,
     Column,
     Connection,
     ForeignKey,
@@ -25,10 +24,12 @@ from sqlalchemy import (
     LargeBinary,
     PrimaryKeyConstraint,
     Row,
+    Select,
     String,
     Table,
     Text,
     bindparam,
+    case,
     delete,
     insert,
     select,
@@ -38,7 +39,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
+from accounts.schema import Chance, Clock, Identifier, UTCDateTime, metadata, new_id
 from accounts.statements import (
     NeedsTransactionError,
     Statement,
@@ -50,6 +51,7 @@ from accounts.statements import (
 from accounts.vault import Vault, sealed_as
 from consent.ledger import chain, commitment
 from consent.ledger.canonical import canonical
+from consent.use_terms import Common, KnownTerms, Terms, use_terms
 
 SCHEMA_VERSION = 1
 DETAILED_VERSION = 2
@@ -131,34 +133,37 @@ subject_key = Table(
 data_use = Table(
     "data_use",
     metadata,
-    Column("id", String(32), nullable=False),
+    Column("at", UTCDateTime, nullable=False),
+    # What it has in common with others (``consent.use_terms``), whose table only ever grows.
+    Column("terms", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),
     # No foreign key: the chain's row, locked by every writer, has one, and checking it again for
     # each entry would cost as much as writing it.
-    Column("subject_id", String(32), nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("at", UTCDateTime, nullable=False),
-    Column("client_id", String(255), nullable=False),
-    Column("channel", String(16), nullable=False),
-    Column("outcome", String(16), nullable=False),
-    Column("subject_role", String(16), nullable=False),
-    Column("attributes", Text, nullable=False),
-    Column("purpose", String(32), nullable=False),
-    Column("purpose_version", Integer, nullable=False),
-    Column("legal_basis", String(32), nullable=False),
-    Column("consent_id", String(32)),
-    Column("grant_id", String(32)),
-    Column("other_party", String(32)),
+    Column("subject_id", Identifier, nullable=False),
+    Column("id", Identifier, nullable=False),
+    Column("consent_id", Identifier),
+    Column("grant_id", Identifier),
     Column("correlation", String(64), nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("other_party", String(32)),
     # What only some entries have, as JSON: which register was asked, why something was refused.
     Column("detail", Text),
-    # Not part of the entry: lets the one-sentence summary skip mere sign-ins.
-    Column("personal", Boolean, nullable=False),
-    Column("commitment", LargeBinary, nullable=False),
-    # The only tree: an entry is found by its place in the chain, and two can't have the same.
+    # The only tree: an entry is found by its place in the chain. On PostgreSQL, where the table is
+    # divided by months (``consent.partitions``), the moment is part of it.
     PrimaryKeyConstraint("subject_id", "position"),
 )
 # For the sequencer's look at what is new. It tells blocks by their times and is not written for a row.
 Index("ix_data_use_at", data_use.c.at, postgresql_using="brin").ddl_if(dialect="postgresql")
+
+ENTRIES = data_use.join(use_terms, use_terms.c.id == data_use.c.terms)
+"""Entries with what their terms say."""
+
+
+def select_entries() -> Select[Any]:
+    """Return the query for whole entries, whose rows ``entry_of`` reads."""
+    own = (column for column in data_use.c if column is not data_use.c.terms)
+    shared = (column for column in use_terms.c if column is not use_terms.c.id)
+    return select(*own, *shared).select_from(ENTRIES)
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,17 @@ class Use:
     grant_id: str | None = None
     other_party: str | None = None
     detail: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def common(self) -> Common:
+        """What it has in common with others. It is personal unless it is a mere sign-in, or something
+        that the provider itself did.
+        """
+        return Common(
+            self.client_id, self.channel, self.outcome, self.subject_role, self.attributes,
+            self.purpose, self.purpose_version, self.legal_basis,
+            self.client_id != PROVIDER and any(name != "sub" for name in self.attributes),
+        )  # fmt: skip
 
 
 class Recorded(NamedTuple):
@@ -262,7 +278,7 @@ _append = insert(data_use).values(
 )
 _advance = (
     update(subject_chain)
-    .where(subject_chain.c.subject_id == bindparam("entry_subject_id"))
+    .where(subject_chain.c.subject_id == bindparam("chain"))
     .values(
         length=bindparam("entry_position"),
         head=bindparam("new_head"),
@@ -285,7 +301,7 @@ class Condition:
 
     def __init__(self, holds: CTE, *, writes: bool) -> None:
         self.writes = writes
-        self.append = Statement(_append_if(holds, writes=writes), whole=True)
+        self.append = Statement(_append_if(holds, writes=writes), whole=True, apart="chain")
 
 
 def _append_if(holds: CTE, *, writes: bool) -> Insert:
@@ -293,7 +309,7 @@ def _append_if(holds: CTE, *, writes: bool) -> Insert:
     is still what was read.
 
     When another writer was faster nothing is written; where ``holds`` has written already, the
-    entry's position is taken and the statement fails as a whole. The chain's row is locked before
+    entry gets no position and the statement fails as a whole. The chain's row is locked before
     the entry is written, as in a transaction with locks.
     """
     advanced = (
@@ -304,7 +320,12 @@ def _append_if(holds: CTE, *, writes: bool) -> Insert:
         .returning(subject_chain.c.subject_id)
         .cte("advanced")
     )
-    values = [given(column, "entry_") for column in data_use.c]
+    values = [
+        case((advanced.c.subject_id.is_not(None), given(column, "entry_")))
+        if writes and column is data_use.c.position
+        else given(column, "entry_")
+        for column in data_use.c
+    ]
     origin = holds.outerjoin(advanced, true()) if writes else advanced
     source = select(*values).select_from(origin)
     return insert(data_use).from_select([column.name for column in data_use.c], source)
@@ -318,11 +339,14 @@ class UseLog:
     ``NeedsTransactionError``, and the caller starts again in a transaction.
     """
 
-    def __init__(self, db: Connection, clock: Clock, chance: Chance, vault: Vault) -> None:
+    def __init__(
+        self, db: Connection, clock: Clock, chance: Chance, vault: Vault, known: KnownTerms
+    ) -> None:
         self._db = db
         self._clock = clock
         self._chance = chance
         self._vault = vault
+        self._known = known
         self._chains: dict[str, Chain] = {}
         self._condition: tuple[Condition, Mapping[str, Any]] | None = None
         self.released: list[Recorded] = []
@@ -349,16 +373,17 @@ class UseLog:
         The chain's row stays locked until the transaction ends, so the release and its entry commit
         together or not at all (consent.md 5.3, invariant 1).
         """
-        now = self._clock()
+        now, terms = self._clock(), self._known.of(self._db, use.common)
         end = self._chains.get(use.subject_id) or self._locked_chain(use.subject_id, now)
         # Within one chain time never runs backwards, whatever the clocks of two servers say.
         at = max(now, end.latest_at)
         entry_id = new_id(now, self._chance)
         position = end.length + 1
         key, sealed_key = self._key(use.subject_id, at.year, now.year, end.sealed_key)
-        row = _values(entry_id, position, at, use, key)
+        row = _values(entry_id, position, at, use, terms, key)
         head = chain.advance(end.head, row["commitment"])
-        values = {f"entry_{name}": value for name, value in row.items()} | {"new_head": head}
+        values = {f"entry_{name}": value for name, value in row.items()}
+        values["chain"], values["new_head"] = use.subject_id, head
         if stands_alone(self._db):
             self._append_alone(use, values)
         else:
@@ -366,7 +391,7 @@ class UseLog:
                 _append_first.change(self._db, values)
             _append_and_advance.change(self._db, values)
         self._chains[use.subject_id] = Chain(position, head, at, sealed_key)
-        recorded = _recorded(row, at)
+        recorded = _recorded(row, use, terms)
         if use.outcome is Outcome.RELEASED:
             self.released.append(recorded)
         return recorded
@@ -386,17 +411,18 @@ class UseLog:
         keys: dict[tuple[str, int], bytes] = {}
         rows, written = [], []
         for use in uses:
+            terms = self._known.of(self._db, use.common)
             subject_id, end = use.subject_id, ends[use.subject_id]
             at = max(now, end.latest_at)
             key = keys.get((subject_id, at.year))
             if key is None:
                 key, _ = self._key(subject_id, at.year, now.year, end.sealed_key)
                 keys[subject_id, at.year] = key
-            row = _values(new_id(now, self._chance), end.length + 1, at, use, key)
+            row = _values(new_id(now, self._chance), end.length + 1, at, use, terms, key)
             head = chain.advance(end.head, row["commitment"])
             ends[subject_id] = Chain(end.length + 1, head, at, end.sealed_key)
             rows.append(row)
-            written.append(_recorded(row, at))
+            written.append(_recorded(row, use, terms))
         copy_many(self._db, data_use, rows)
         self._advance_many(ends, now)
         # Their keys may be new; whoever records one more reads them.
@@ -417,6 +443,7 @@ class UseLog:
             select(data_use.c.commitment).where(
                 data_use.c.subject_id == recorded.subject_id,
                 data_use.c.position == recorded.position,
+                data_use.c.at == recorded.at,
             )
         ).scalar()
         return found == recorded.commitment
@@ -429,8 +456,9 @@ class UseLog:
         now = self._clock()
         entries, chains, keys = [], [], []
         for use in uses:
+            terms = self._known.of(self._db, use.common)
             subject_id, key, entry_id = use.subject_id, self._chance(32), new_id(now, self._chance)
-            values = _values(entry_id, 1, now, use, key)
+            values = _values(entry_id, 1, now, use, terms, key)
             head = chain.advance(chain.EMPTY, values["commitment"])
             entries.append(values)
             chains.append(
@@ -462,7 +490,7 @@ class UseLog:
         self, subject_id: str, *, before: int | None = None, limit: int = 50
     ) -> list[UseEntry]:
         """Return entries newest first; ``before`` is the position to continue below."""
-        query = select(data_use).where(data_use.c.subject_id == subject_id)
+        query = select_entries().where(data_use.c.subject_id == subject_id)
         if before is not None:
             query = query.where(data_use.c.position < before)
         rows = self._db.execute(query.order_by(data_use.c.position.desc()).limit(limit))
@@ -488,13 +516,15 @@ class UseLog:
         return Summary(since, len(agencies), uses)
 
     def _recent(self, subject_id: str, before: int | None) -> list[Any]:
-        columns = data_use.c
-        query = select(
-            columns.position, columns.at, columns.client_id, columns.personal, columns.outcome
-        ).where(columns.subject_id == subject_id)
+        own, shared = data_use.c, use_terms.c
+        query = (
+            select(own.position, own.at, shared.client_id, shared.personal, shared.outcome)
+            .select_from(ENTRIES)
+            .where(own.subject_id == subject_id)
+        )
         if before is not None:
-            query = query.where(columns.position < before)
-        newest_first = query.order_by(columns.position.desc()).limit(_SUMMARY_PAGE)
+            query = query.where(own.position < before)
+        newest_first = query.order_by(own.position.desc()).limit(_SUMMARY_PAGE)
         return list(self._db.execute(newest_first))
 
     def is_intact(self, subject_id: str) -> bool:
@@ -514,7 +544,7 @@ class UseLog:
             (0, chain.EMPTY, 0, None) if head_row is None else head_row
         )
         rows = self._db.execute(
-            select(data_use)
+            select_entries()
             .where(data_use.c.subject_id == subject_id)
             .order_by(data_use.c.position)
         )
@@ -540,7 +570,7 @@ class UseLog:
         """
         of_chain = data_use.c.subject_id == subject_id
         rows = self._db.execute(
-            select(data_use)
+            select_entries()
             .where(of_chain, data_use.c.position <= until, data_use.c.position > after)
             .order_by(data_use.c.position)
             .execution_options(yield_per=1000)
@@ -709,18 +739,11 @@ class UseLog:
         return self._vault.open("use-key", sealed, context=f"{subject_id}/{year}")
 
 
-def _recorded(row: Mapping[str, Any], at: datetime) -> Recorded:
+def _recorded(row: Mapping[str, Any], use: Use, terms: Terms) -> Recorded:
     return Recorded(
-        row["id"], row["subject_id"], row["position"], at, row["client_id"], row["commitment"],
-        hash_of_names(row["attributes"]),
+        row["id"], row["subject_id"], row["position"], row["at"], use.client_id, row["commitment"],
+        terms.digest,
     )  # fmt: skip
-
-
-def hash_of_names(attributes: str) -> bytes:
-    """Return the hash by which a receipt tells which attributes an entry names, from their spelling in
-    the entry: sorted compact JSON.
-    """
-    return sha256(attributes.encode()).digest()
 
 
 def _content(entry_id: str, position: int, at: datetime, use: Use) -> dict[str, Any]:
@@ -748,34 +771,28 @@ def _content(entry_id: str, position: int, at: datetime, use: Use) -> dict[str, 
     return content
 
 
-def _values(entry_id: str, position: int, at: datetime, use: Use, key: bytes) -> dict[str, Any]:
+def _values(
+    entry_id: str, position: int, at: datetime, use: Use, terms: Terms, key: bytes
+) -> dict[str, Any]:
     """Return an entry's row, bound by its commitment."""
     content = _content(entry_id, position, at, use)
     return {
-        "id": entry_id,
-        "subject_id": use.subject_id,
-        "position": position,
         "at": at,
-        "client_id": use.client_id,
-        "channel": use.channel.value,
-        "outcome": use.outcome.value,
-        "subject_role": use.subject_role.value,
-        "attributes": orjson.dumps(content["attributes"]).decode(),
-        "purpose": use.purpose,
-        "purpose_version": use.purpose_version,
-        "legal_basis": use.legal_basis,
+        "terms": terms.id,
+        "position": position,
+        "subject_id": use.subject_id,
+        "id": entry_id,
         "consent_id": use.consent_id,
         "grant_id": use.grant_id,
-        "other_party": use.other_party,
         "correlation": use.correlation,
-        "detail": canonical(use.detail).decode() if use.detail else None,
-        "personal": any(name != "sub" for name in use.attributes) and use.client_id != PROVIDER,
         "commitment": commitment.commit(canonical(content), commitment.salt(key, entry_id)),
+        "other_party": use.other_party,
+        "detail": canonical(use.detail).decode() if use.detail else None,
     }
 
 
 def entry_of(row: Row[Any]) -> UseEntry:
-    """Return the entry of a row of ``data_use``."""
+    """Return the entry of a row of ``select_entries()``."""
     use = Use(
         subject_id=row.subject_id,
         client_id=row.client_id,

@@ -12,9 +12,9 @@ from sqlalchemy import BigInteger, Column, Connection, String, Table, select, tu
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import metadata
-from consent.data_use import UseEntry, data_use, entry_of
+from consent.data_use import UseEntry, data_use, entry_of, select_entries
 from consent.ledger.tiles import WIDTH
-from consent.log_state import STREAM, STREAM_BYTES, LogState, ledger_log
+from consent.log_state import STREAM, STREAM_BYTES, LogState, ledger_log, span_of
 
 _MOST = {"sqlite": 100, "postgresql": 1000}
 """Entries a turn: on SQLite everybody else waits for that long."""
@@ -57,7 +57,7 @@ def take(db: Connection) -> Turn:
     if not _advance(db, log.name, begin, end):
         return Turn([], is_last=False)
     whose = _stream(state, log.name, begin, end)
-    return Turn(_entries(db, state, whose), is_last=len(behind) == 1 and end == log.size)
+    return Turn(_entries(db, state, log.name, whose), is_last=len(behind) == 1 and end == log.size)
 
 
 def is_behind(db: Connection) -> bool:
@@ -95,13 +95,18 @@ def _stream(state: LogState, name: str, begin: int, end: int) -> list[tuple[byte
     return found
 
 
-def _entries(db: Connection, state: LogState, whose: Iterable[tuple[bytes, int]]) -> list[UseEntry]:
+def _entries(
+    db: Connection, state: LogState, log: str, whose: Iterable[tuple[bytes, int]]
+) -> list[UseEntry]:
     places = list(whose)
     heads = state.heads_at({index for index, _ in places})
     wanted = [(heads[index].subject_id, position) for index, position in places if index in heads]
     key = tuple_(data_use.c.subject_id, data_use.c.position)
+    begin, end = span_of(log)
     rows = {
         (row.subject_id, row.position): row
-        for row in db.execute(select(data_use).where(key.in_(wanted)))
+        for row in db.execute(
+            select_entries().where(key.in_(wanted), data_use.c.at >= begin, data_use.c.at < end)
+        )
     }
     return [entry_of(rows[place]) for place in wanted if place in rows]

@@ -7,13 +7,23 @@ with a very long record costs no more than another's.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
-from typing import Any
+from datetime import datetime, timedelta, tzinfo
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
-from consent.data_use import PROVIDER, Channel, Outcome, UseEntry, data_use, entry_of, subject_chain
+from consent.data_use import (
+    ENTRIES,
+    PROVIDER,
+    Channel,
+    Outcome,
+    UseEntry,
+    data_use,
+    entry_of,
+    select_entries,
+    subject_chain,
+)
+from consent.use_terms import use_terms
 
 LOOKS_BACK = 20_000
 """So many of the latest uses are looked at for what is said of a whole record."""
@@ -39,8 +49,8 @@ class Wanted:
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The conditions on rows of ``data_use``."""
-        columns = data_use.c
+        """The conditions on rows of ``ENTRIES``."""
+        columns = use_terms.c
         found = [
             columns.client_id == self.agency if self.agency else None,
             columns.purpose == self.purpose if self.purpose else None,
@@ -48,8 +58,8 @@ class Wanted:
             columns.channel == self.channel.value if self.channel else None,
             columns.outcome == self.outcome.value if self.outcome else None,
             _names(self.attribute) if self.attribute else None,
-            columns.at >= self.since if self.since else None,
-            columns.at < self.until if self.until else None,
+            data_use.c.at >= self.since if self.since else None,
+            data_use.c.at < self.until if self.until else None,
         ]
         return [condition for condition in found if condition is not None]
 
@@ -89,7 +99,7 @@ class History:
         self._mine = (
             data_use.c.subject_id == subject_id,
             *(
-                (data_use.c.client_id == PROVIDER) | ~_names(attribute)
+                (use_terms.c.client_id == PROVIDER) | ~_names(attribute)
                 for attribute in sorted(without)
             ),
         )
@@ -98,7 +108,7 @@ class History:
         """Return entries newest first; ``before`` is the position to continue below."""
         place = () if before is None else (data_use.c.position < before,)
         rows = self._db.execute(
-            select(data_use)
+            select_entries()
             .where(*self._mine, *wanted.conditions, *place)
             .order_by(data_use.c.position.desc())
             .limit(limit)
@@ -115,15 +125,15 @@ class History:
     def entry(self, position: int) -> UseEntry | None:
         """Return the entry at a place of the chain."""
         row = self._db.execute(
-            select(data_use).where(*self._mine, data_use.c.position == position)
+            select_entries().where(*self._mine, data_use.c.position == position)
         ).first()
         return None if row is None else entry_of(row)
 
     def first_of(self, client_id: str) -> UseEntry | None:
         """Return the oldest use by an agency that is still kept."""
         row = self._db.execute(
-            select(data_use)
-            .where(*self._mine, data_use.c.client_id == client_id)
+            select_entries()
+            .where(*self._mine, use_terms.c.client_id == client_id)
             .order_by(data_use.c.position)
             .limit(1)
         ).first()
@@ -131,24 +141,39 @@ class History:
 
     def agencies(self, latest: int = LOOKS_BACK) -> list[Agency]:
         """Return the agencies of so many latest uses, who used data last first."""
+        shared, at = use_terms.c, data_use.c.at
+        rows = self._db.execute(
+            select(
+                shared.client_id,
+                shared.outcome,
+                shared.attributes,
+                func.count().label("uses"),
+                func.min(at).label("first"),
+                func.max(at).label("last"),
+            )
+            .select_from(ENTRIES)
+            .where(*self._mine, self._is_among(latest))
+            .group_by(shared.id)
+        )
         found: dict[str, Agency] = {}
-        for row in self._latest(latest):
-            one = found.setdefault(row.client_id, Agency(row.client_id, row.at, row.at))
-            one.first = row.at
+        for row in rows:
+            one = found.setdefault(row.client_id, Agency(row.client_id, row.first, row.last))
+            one.first, one.last = min(one.first, row.first), max(one.last, row.last)
             if row.outcome == Outcome.REFUSED.value:
-                one.refused += 1
+                one.refused += row.uses
                 continue
-            one.uses += 1
+            one.uses += row.uses
             for name in orjson.loads(row.attributes):
-                one.attributes[name] += 1
-                one.last_of.setdefault(name, row.at)
-        return list(found.values())
+                one.attributes[name] += row.uses
+                one.last_of[name] = max(row.last, one.last_of.get(name, row.last))
+        return sorted(found.values(), key=lambda one: one.last, reverse=True)
 
     def by_agency(self, wanted: Wanted) -> dict[str, int]:
         """Count released uses of personal data by agency."""
-        columns = data_use.c
+        columns = use_terms.c
         rows = self._db.execute(
             select(columns.client_id, func.count().label("uses"))
+            .select_from(ENTRIES)
             .where(
                 *self._mine,
                 columns.personal,
@@ -162,47 +187,61 @@ class History:
     def months(self, since: datetime, zone: tzinfo, agency: str = "") -> Months:
         """Count released uses of personal data since a moment, by month of the time zone."""
         told = Months()
-        looked_at = 0
-        for row in self._latest(LOOKS_BACK):
-            looked_at += 1
-            if row.at < since:
-                return told
-            if not row.personal or row.outcome != Outcome.RELEASED.value:
-                continue
-            if agency and row.client_id != agency:
-                continue
-            local = row.at.astimezone(zone)
-            month = local.year, local.month
-            told.by_agency.setdefault(row.client_id, Counter())[month] += 1
+        end = self._db.execute(
+            select(subject_chain.c.length, subject_chain.c.latest_at).where(
+                subject_chain.c.subject_id == self._subject_id
+            )
+        ).first()
+        if end is None:
+            return told
+        shared, begins = use_terms.c, _months(since.astimezone(zone), end.latest_at)
+        number = case(
+            *((data_use.c.at >= begins[n], n) for n in range(len(begins) - 1, 0, -1)), else_=0
+        )
+        month = number.label("month")
+        rows = self._db.execute(
+            select(shared.client_id, shared.attributes, month, func.count().label("uses"))
+            .select_from(ENTRIES)
+            .where(
+                *self._mine,
+                self._is_among(LOOKS_BACK),
+                data_use.c.at >= since,
+                shared.personal,
+                shared.outcome == Outcome.RELEASED.value,
+                *((shared.client_id == agency,) if agency else ()),
+            )
+            .group_by(shared.id, month)
+        )
+        for row in rows:
+            local = begins[row.month]
+            of = local.year, local.month
+            told.by_agency.setdefault(row.client_id, Counter())[of] += row.uses
             for name in orjson.loads(row.attributes):
                 if name != "sub":
-                    told.by_attribute.setdefault(name, Counter())[month] += 1
-        told.is_whole = looked_at < LOOKS_BACK
+                    told.by_attribute.setdefault(name, Counter())[of] += row.uses
+        left_out = self.entry(end.length - LOOKS_BACK)
+        told.is_whole = left_out is None or left_out.at < since
         return told
 
-    def _latest(self, most: int) -> Iterator[Any]:
-        columns = data_use.c
+    def _is_among(self, latest: int) -> ColumnElement[bool]:
+        """Return the condition that an entry is among so many latest ones."""
         length = select(subject_chain.c.length).where(
             subject_chain.c.subject_id == self._subject_id
         )
-        yield from self._db.execute(
-            select(
-                columns.client_id,
-                columns.at,
-                columns.attributes,
-                columns.outcome,
-                columns.personal,
-            )
-            .where(
-                *self._mine,
-                columns.position > length.scalar_subquery() - most,
-            )
-            .order_by(columns.position.desc())
-        )
+        return data_use.c.position > length.scalar_subquery() - latest
+
+
+def _months(since: datetime, until: datetime) -> list[datetime]:
+    """Return the first moments of the months from one moment's to another's, in the former's zone."""
+    begin = since.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    found = [begin]
+    while (begin := (begin + timedelta(days=32)).replace(day=1)) <= until:
+        found.append(begin)
+    return found
 
 
 def _names(attribute: str) -> ColumnElement[bool]:
     """Return the condition that a use is of the attribute: names are quoted in the column, so none is
     found inside another.
     """
-    return data_use.c.attributes.contains(f'"{attribute}"', autoescape=True)
+    return use_terms.c.attributes.contains(f'"{attribute}"', autoescape=True)

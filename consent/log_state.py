@@ -6,6 +6,7 @@ reads. A tile's row only ever grows, so a narrower tile of the past is its begin
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -28,6 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from accounts.schema import UTCDateTime, metadata
 from consent.ledger.head_map import Item, Place, bucket_of, item
 from consent.ledger.tiles import Read
+from consent.partitions import bounds, month_of
 
 STREAM = -2
 """The level at which, for map auditors alone, stands whose entry each is."""
@@ -135,6 +137,18 @@ class State:
     epochs: int
     row: int
     moment: Any
+
+
+def entry_log(at: datetime, shard: int) -> str:
+    """Return the name of the log for entries of the moment's month (in UTC)."""
+    year, month = month_of(at)
+    return f"entries/{year:04}-{month:02}/{shard}"
+
+
+def span_of(log: str) -> tuple[datetime, datetime]:
+    """Return the first moment of an entry log's month, and the first one after it."""
+    year, month = log.split("/")[1].split("-")
+    return bounds((int(year), int(month)))
 
 
 class LogState:

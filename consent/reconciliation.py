@@ -26,8 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import Clock, UTCDateTime, metadata
-from consent.data_use import Channel, Outcome, data_use
+from consent.data_use import ENTRIES, Channel, Outcome, data_use
 from consent.use_receipts import spelled
+from consent.use_terms import use_terms
 
 RELEASES = (Channel.ID_TOKEN, Channel.USERINFO, Channel.INTROSPECTION, Channel.SEALED)
 """The channels for which relying parties hold receipts from the answers themselves."""
@@ -192,14 +193,15 @@ class Reconciliations:
     def recorded(self, day: date) -> dict[tuple[Kind, str], set[str]]:
         """Return the commitments of the day's entries, by the other side that should hold them."""
         begin = datetime.combine(day, time.min, UTC)
-        columns = data_use.c
+        own, shared = data_use.c, use_terms.c
         rows = self._db.execute(
-            select(columns.client_id, columns.channel, columns.detail, columns.commitment)
+            select(shared.client_id, shared.channel, own.detail, own.commitment)
+            .select_from(ENTRIES)
             .where(
-                columns.at >= begin,
-                columns.at < begin + timedelta(days=1),
-                columns.outcome == Outcome.RELEASED.value,
-                columns.channel.in_([*(one.value for one in RELEASES), Channel.CONNECTOR_PULL]),
+                own.at >= begin,
+                own.at < begin + timedelta(days=1),
+                shared.outcome == Outcome.RELEASED.value,
+                shared.channel.in_([*(one.value for one in RELEASES), Channel.CONNECTOR_PULL]),
             )
             .execution_options(yield_per=1000)
         )

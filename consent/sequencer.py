@@ -16,18 +16,20 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, literal_column, select, text
+from sqlalchemy import Connection, Engine, Text, cast, func, insert, literal_column, select, text
 from sqlalchemy.exc import OperationalError
 
-from accounts.schema import Clock
-from consent.data_use import PROVIDER, Channel, Outcome, data_use, hash_of_names, subject_chain
+from accounts.schema import Clock, Identifier
+from consent.data_use import PROVIDER, Channel, Outcome, data_use, subject_chain
 from consent.ledger import chain, head_map, tiles
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.epoch import POLICY_LOG, ROOT_LOG, Epoch, Heads, hash_of_all
 from consent.ledger.note import Signer, signed
 from consent.ledger.tree import leaf_hash
-from consent.log_state import STREAM, Head, Log, LogState, State, ledger_head
+from consent.log_state import STREAM, Head, Log, LogState, State, entry_log, ledger_head
+from consent.partitions import summarise
 from consent.use_receipts import Integrated, UseReceipts, use_receipt
+from consent.use_terms import ReadTerms, SharedTerms
 
 BATCH = 10_000
 SKEW = timedelta(seconds=10)
@@ -46,12 +48,10 @@ _columns = (
     _use.at,
     _use.commitment,
     _use.id,
-    _use.client_id,
-    _use.channel,
-    _use.outcome,
-    _use.attributes,
-    _use.personal,
+    _use.terms,
 )
+# As other tables have it.
+_subject_spelled = func.replace(cast(_use.subject_id, Text), "-", "")
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class _Batch:
     leaves: dict[str, list[bytes]] = field(default_factory=dict)
     stream: dict[str, list[bytes]] = field(default_factory=dict)
     heads: dict[str, Head] = field(default_factory=dict)
-    given: list[tuple[str, int, Any]] = field(default_factory=list)
-    """What relying parties got: the log, the place among its new leaves, and the entry's row."""
+    given: list[tuple[str, int, Any, SharedTerms]] = field(default_factory=list)
+    """What relying parties got: the log, the place among its new leaves, the entry's row and terms."""
     broken: set[str] = field(default_factory=set)
     entries: int = 0
     oldest: datetime | None = None
@@ -111,6 +111,7 @@ class Sequencer:
         self._index_of = index_of
         self._receipts = receipts
         self._shards = shards
+        self._terms = ReadTerms()
         self._swept_at: datetime | None = None
         self._looked_far_at: datetime | None = None
 
@@ -151,13 +152,13 @@ class Sequencer:
         with suppress(OperationalError), self._engine.begin() as db:
             # A vacuum under way does the same.
             db.execute(text("SET LOCAL lock_timeout = '1s'"))
-            db.execute(text("SELECT brin_summarize_new_values('ix_data_use_at')"))
+            summarise(db, self._clock())
 
     def _new_rows(self, db: Connection, state: State, now: datetime) -> tuple[list[Any], State]:
         query = (
             select(*_columns)
             .select_from(
-                data_use.outerjoin(ledger_head, ledger_head.c.subject_id == _use.subject_id)
+                data_use.outerjoin(ledger_head, ledger_head.c.subject_id == _subject_spelled)
             )
             .where(_use.position > func.coalesce(ledger_head.c.length, 0))
             .limit(BATCH)
@@ -209,20 +210,25 @@ class Sequencer:
         subjects = {row.subject_id for row in rows} | again
         known, chains = LogState(db).heads_of(subjects), _chains_of(db, subjects)
         heads = {one: known.get(one) or self._new_head(one) for one in subjects}
-        again |= {row.subject_id for row in rows if not self._take(batch, heads, chains, row)}
+        again |= {row.subject_id for row in rows if not self._take(db, batch, heads, chains, row)}
         for subject_id in sorted(again - batch.broken):
             if batch.entries >= BATCH:
                 break
             # What the rows seen do not begin with is looked for at its place in the chain.
             for row in _rest_of(db, subject_id, heads[subject_id].length):
-                if not self._take(batch, heads, chains, row):
+                if not self._take(db, batch, heads, chains, row):
                     break
             if heads[subject_id].length < chains[subject_id].length and batch.entries < BATCH:
                 batch.broken.add(subject_id)
         return batch
 
     def _take(
-        self, batch: _Batch, heads: dict[str, Head], chains: dict[str, Any], row: Any
+        self,
+        db: Connection,
+        batch: _Batch,
+        heads: dict[str, Head],
+        chains: dict[str, Any],
+        row: Any,
     ) -> bool:
         """Take an entry if it is its chain's next; False when something is missing before it."""
         head, end = heads[row.subject_id], chains.get(row.subject_id)
@@ -231,7 +237,8 @@ class Sequencer:
         if row.position != head.length + 1 or end is None or row.position > end.length:
             return False
         after = chain.advance(head.head, row.commitment)
-        if row.position == end.length and after != end.head:
+        terms = self._terms.of(db, row.terms)
+        if terms is None or (row.position == end.length and after != end.head):
             batch.broken.add(row.subject_id)
             return True
         heads[row.subject_id] = batch.heads[row.subject_id] = Head(
@@ -239,9 +246,9 @@ class Sequencer:
         )
         shard = int.from_bytes(head.index[-4:], "big") % self._shards
         whose = head.index + row.position.to_bytes(4, "big")
-        log = f"entries/{row.at.year:04}-{row.at.month:02}/{shard}"
-        if row.client_id != PROVIDER and row.outcome == Outcome.RELEASED.value:
-            batch.given.append((log, len(batch.leaves.get(log, ())), row))
+        log = entry_log(row.at, shard)
+        if terms.client_id != PROVIDER and terms.outcome == Outcome.RELEASED.value:
+            batch.given.append((log, len(batch.leaves.get(log, ())), row, terms))
         batch.add(log, row.commitment, whose)
         batch.entries += 1
         batch.oldest = min(batch.oldest or row.at, row.at)
@@ -365,18 +372,18 @@ class _Epoch:
 def _receipted(batch: _Batch, logs: Mapping[str, Log]) -> dict[str, list[Integrated]]:
     """Return what relying parties got, by who they are, with each entry's place in its log."""
     found: dict[str, list[Integrated]] = {}
-    for log, place, row in batch.given:
+    for log, place, row, terms in batch.given:
         size = logs[log].size if log in logs else 0
-        found.setdefault(row.client_id, []).append(
+        found.setdefault(terms.client_id, []).append(
             Integrated(
                 row.id,
                 row.at,
-                row.channel,
+                terms.channel,
                 row.commitment,
-                hash_of_names(row.attributes),
+                terms.digest,
                 log,
                 size + place,
-                row.personal and row.channel != Channel.RP_REPORTED.value,
+                terms.personal and terms.channel != Channel.RP_REPORTED.value,
             )
         )
     return found
@@ -400,7 +407,9 @@ def oldest_waiting(db: Connection) -> datetime | None:
             subject_chain.outerjoin(
                 ledger_head, ledger_head.c.subject_id == subject_chain.c.subject_id
             ).join(
-                data_use, (_use.subject_id == subject_chain.c.subject_id) & (_use.position > taken)
+                data_use,
+                (_use.subject_id == cast(subject_chain.c.subject_id, Identifier))
+                & (_use.position > taken),
             )
         )
         .where(subject_chain.c.length > taken)

@@ -30,10 +30,20 @@ from sqlalchemy import (
 )
 
 from accounts.schema import Clock, UTCDateTime, metadata
-from consent.data_use import Channel, Outcome, Recorded, Use, UseEntry, UseLog, data_use, entry_of
+from consent.data_use import (
+    Channel,
+    Outcome,
+    Recorded,
+    Use,
+    UseEntry,
+    UseLog,
+    data_use,
+    entry_of,
+    select_entries,
+)
 from consent.errors import ConsentError
 from consent.ledger.tiles import WIDTH
-from consent.log_state import STREAM, STREAM_BYTES, LogState
+from consent.log_state import STREAM, STREAM_BYTES, LogState, span_of
 from consent.purposes import LEGAL_BASES, PURPOSES
 from consent.use_receipts import spelled, use_receipt
 
@@ -229,10 +239,13 @@ class UseReports:
         whose = stream[leaf % WIDTH * STREAM_BYTES :][:STREAM_BYTES]
         if len(whose) != STREAM_BYTES:
             raise unknown
+        begin, end = span_of(log)
         row = self._db.execute(
-            select(data_use).where(
+            select_entries().where(
                 data_use.c.subject_id == LogState(self._db).subject_at(whose[:32]),
                 data_use.c.position == int.from_bytes(whose[32:], "big"),
+                data_use.c.at >= begin,
+                data_use.c.at < end,
             )
         ).first()
         if (

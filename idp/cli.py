@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from accounts.legal_clock import midnight
 from accounts.levels import AccountLevel
 from accounts.officers import Role
 from connectors.cursor import Cursors
+from consent import partitions
 from consent.cosigners.commands import audit, auditor, witness
 from consent.data_use import PROVIDER, Channel, SubjectRole, Use
 from idp import data_rotation, supervision
@@ -746,6 +747,9 @@ def _write_secret(path: Path) -> None:
 
 def _prepare(installation: Installation) -> None:
     upgrade(installation.engine)
+    # Where other servers leave no moment for it, upkeep tries again.
+    with suppress(OperationalError), installation.engine.begin() as db:
+        partitions.prepare(db, installation.clock())
     try:
         prepare_keys(installation)
     except SealBrokenError as error:

@@ -45,6 +45,7 @@ from consent.decisions import Consents
 from consent.sealing import Sealing
 from consent.use_receipts import Evidence, UseReceipts
 from consent.use_reports import UseReports
+from consent.use_terms import KnownTerms
 from consent.withdrawals import Withdrawals
 from idp import clock as system_clock
 from idp.alarm import Alarm
@@ -151,6 +152,7 @@ class Installation:
         )
         self.messengers = _messengers(settings)
         self.readings = Readings(self.registers, clock)
+        self.known_terms = KnownTerms()
         self.card_trust = _card_trust(settings)
         self.data_centres = AddressList.read(settings.data_centres_file)
         self.places = read_places(settings.network_places_file)
@@ -358,7 +360,7 @@ class Services:
     def use_log(self) -> UseLog:
         """The log of uses."""
         i = self.installation
-        return UseLog(self.db, i.clock, i.chance, i.vault)
+        return UseLog(self.db, i.clock, i.chance, i.vault, i.known_terms)
 
     @lazily
     def limits(self) -> Limits:

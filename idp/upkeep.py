@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+from consent import partitions
 from consent.reconciliation import REPORTED_WITHIN, Reconciliations
 from consent.use_receipts import KeptReceipts
 from consent.use_reports import purge as purge_reports
@@ -30,6 +31,7 @@ from idp.oidc.client_auth import purge_assertions
 from idp.services import Installation
 
 INTERVAL = timedelta(minutes=10)
+_PARTITIONS_EVERY = timedelta(hours=1)
 _GRANTS_KEPT = timedelta(days=30)
 # By them a place is known from which she signed in before.
 _SESSIONS_KEPT = timedelta(days=30)
@@ -76,6 +78,11 @@ def purge(installation: Installation) -> dict[str, int]:
     return {**gone, "data keys": data_rotation.destroy_outlived(installation)}
 
 
+def _prepare_partitions(installation: Installation) -> None:
+    with installation.engine.begin() as db:
+        partitions.prepare(db, installation.clock())
+
+
 def run_by_itself(installation: Installation) -> Callable[[], None]:
     """Do all upkeep every so often, each kind in a thread; return what ends it and waits for the
     rounds that are under way.
@@ -84,6 +91,7 @@ def run_by_itself(installation: Installation) -> Callable[[], None]:
     """
     kinds: list[tuple[str, timedelta, Callable[[Installation], object]]] = [
         ("purge", INTERVAL, purge),
+        ("partitions", _PARTITIONS_EVERY, _prepare_partitions),
         ("ledger", ledger.INTERVAL, ledger.Keeper()),
         ("reconciliation", reconciling.INTERVAL, reconciling.reconcile_due),
         ("unsealing", unsealing.INTERVAL, unsealing.unseal_due),

@@ -12,10 +12,11 @@ from accounts.legal_clock import HANOI
 from accounts.notice_choices import Topic
 from accounts.notices import NoticeKind
 from consent import seen
-from consent.data_use import PROVIDER, Outcome, UseEntry, data_use
+from consent.data_use import ENTRIES, PROVIDER, Outcome, UseEntry, data_use
 from consent.history import History, Wanted
 from consent.seen import Novelty
 from consent.tallies import month_of
+from consent.use_terms import use_terms
 from idp.database import for_reading
 from idp.services import Installation, Services
 
@@ -119,15 +120,16 @@ def _unusual(services: Services, entry: UseEntry, *, is_crowded: bool) -> str:
 
 
 def _shortly_before(db: Connection, entry: UseEntry) -> int:
-    columns = data_use.c
+    own, shared = data_use.c, use_terms.c
     latest = (
-        select(columns.client_id, columns.personal, columns.at)
+        select(shared.client_id, shared.personal, own.at)
+        .select_from(ENTRIES)
         .where(
-            columns.subject_id == entry.use.subject_id,
-            columns.position <= entry.position,
-            columns.position > entry.position - 10 * BURST,
+            own.subject_id == entry.use.subject_id,
+            own.position <= entry.position,
+            own.position > entry.position - 10 * BURST,
         )
-        .order_by(columns.position.desc())
+        .order_by(own.position.desc())
     )
     begin = entry.at - _SHORTLY
     return sum(

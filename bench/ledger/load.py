@@ -96,7 +96,7 @@ def load(place: Place, people: Sequence[tuple[str, int]], what: str) -> float:
 
 
 def _log(installation: Installation, db: Connection, at: datetime) -> UseLog:
-    return UseLog(db, lambda: at, installation.chance, installation.vault)
+    return UseLog(db, lambda: at, installation.chance, installation.vault, installation.known_terms)
 
 
 def _batches(people: Sequence[tuple[str, int]], week: int) -> Iterator[list[Use]]:

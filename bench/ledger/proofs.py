@@ -38,7 +38,7 @@ def sizes(place: Place) -> dict[str, int]:
     """Return the bytes of each table with its indexes."""
     with place.installation.engine.connect() as db:
         if db.dialect.name == "postgresql":
-            query = "SELECT pg_total_relation_size(:name)"
+            query = "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(:name)"
             found = {n: db.execute(text(query), {"name": n}).scalar_one() for n in _TABLES}
         else:
             query = "SELECT sum(pgsize) FROM dbstat WHERE name = :name OR name LIKE :auto"

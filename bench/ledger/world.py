@@ -16,6 +16,7 @@ from accounts.levels import AuthenticationMethod
 from accounts.subject import IdentifierType
 from bench.postgres import Postgres
 from bench.subjects import make_seed
+from consent import partitions
 from idp.database import upgrade
 from idp.seed import read_seed
 from idp.services import Installation, prepare_keys
@@ -165,6 +166,9 @@ def placed(
     try:
         upgrade(installation.engine)
         prepare_keys(installation)
+        with installation.engine.begin() as db:
+            for days in range(0, 370, 28):
+                partitions.prepare(db, now() - timedelta(days=days))
         place = Place(installation, server)
         if seed:
             _seed(installation)

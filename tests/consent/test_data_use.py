@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from accounts.subject import SubjectKind
+from bench.forging import forge
 from consent.data_use import (
     PROVIDER,
     Channel,
@@ -43,8 +44,8 @@ def _use(subject_id: str) -> Use:
         purpose_version=1,
         legal_basis="consent",
         correlation="c" * 32,
-        consent_id="k" * 32,
-        grant_id="g" * 32,
+        consent_id="b" * 32,
+        grant_id="a" * 32,
     )
 
 
@@ -147,11 +148,7 @@ CHANGES = [
 def test_an_edited_entry_is_noticed(
     services: Services, five: str, change: dict[str, object]
 ) -> None:
-    services.db.execute(
-        update(data_use)
-        .where(data_use.c.subject_id == five, data_use.c.position == 3)
-        .values(**change)
-    )
+    forge(services.db, five, 3, **change)
     assert not services.use_log.is_intact(five)
 
 

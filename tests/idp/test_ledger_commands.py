@@ -57,7 +57,7 @@ def test_the_logs_are_kept_told_and_checked(folder: Path, database_url: str) -> 
     assert "made anew: head" in sen("ledger", "rebuild").output
     assert sen("ledger", "check").exit_code == 0
     with engine.begin() as db:
-        db.exec_driver_sql("UPDATE data_use SET client_id = 'x' WHERE position = 1")
+        db.exec_driver_sql("UPDATE data_use SET correlation = 'x' WHERE position = 1")
     failed = sen("ledger", "check")
     assert failed.exit_code == 1
     assert "entries that were changed or removed" in failed.output

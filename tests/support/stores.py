@@ -27,14 +27,15 @@ SHARED = "shared"
 KEEP_ROWS: LiteralString = """
 CREATE SCHEMA kept;
 DO $$ DECLARE t text; BEGIN
-  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+  FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    AND relkind IN ('r', 'p') AND NOT relispartition LOOP
     EXECUTE format('CREATE TABLE kept.%I AS TABLE public.%I', t, t);
   END LOOP;
 END $$"""
 RESTORE_ROWS: LiteralString = """
 DO $$ DECLARE t text; BEGIN
   SET LOCAL session_replication_role = replica;
-  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'kept' LOOP
     EXECUTE format('DELETE FROM public.%I', t);
     EXECUTE format('INSERT INTO public.%I SELECT * FROM kept.%I', t, t);
   END LOOP;
