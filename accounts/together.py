@@ -18,9 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 MOST = 16
 """So many statements run together at most."""
-# What is locked for longer is waited for by its own thread: nobody else's locks are held meanwhile,
-# and no two servers wait for one another for ever.
-_SETTINGS = "SET lock_timeout = '100ms'"
+_SETTINGS = (
+    # Of whoever had the connection before.
+    "DEALLOCATE ALL",
+    # What is locked for longer is waited for by its own thread: nobody else's locks are held
+    # meanwhile, and no two servers wait for one another for ever.
+    "SET lock_timeout = '100ms'",
+)
 _FINE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 
 
@@ -126,7 +130,7 @@ class Together:
         for call in calls:
             if call.name not in self._prepared:
                 if not _all_well(libpq, [libpq.prepare(call.name, call.sql)]):
-                    return
+                    raise PsycopgError("a statement could not be prepared")
                 self._prepared.add(call.name)
         if len(calls) == 1:
             only = calls[0]
@@ -175,7 +179,8 @@ def _connected(engine: Engine) -> Any:
     driver: Any = pooled.driver_connection
     pooled.detach()
     driver.autocommit = True
-    driver.execute(_SETTINGS)
+    for setting in _SETTINGS:
+        driver.execute(setting)
     return driver
 
 

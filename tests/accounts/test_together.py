@@ -66,6 +66,16 @@ def test_what_waits_goes_together_and_each_gets_its_own_answer(together: Togethe
     assert run_at_once(together, doubles) == [b"%d" % (2 * n) for n in range(8)]
 
 
+def test_what_the_connection_was_used_for_before_is_forgotten(
+    together: Together, installation: Installation
+) -> None:
+    with installation.engine.connect() as db:
+        prepared = db.connection.driver_connection.pgconn.prepare(b"insert", b"SELECT 0")  # type: ignore[union-attr]
+        assert prepared.error_message == b""
+    together.run(insert(1))
+    assert keys(installation) == [1]
+
+
 def test_writes_that_go_together_are_one_transaction(
     together: Together, installation: Installation
 ) -> None:
