@@ -25,8 +25,6 @@ _SETTINGS = (
     # What is locked for longer is waited for by its own thread: nobody else's locks are held
     # meanwhile, and no two servers wait for one another for ever.
     "SET lock_timeout = '100ms'",
-    # All that is run here goes by keys: no parameter could make another plan the better one.
-    "SET plan_cache_mode = force_generic_plan",
 )
 _FINE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 
