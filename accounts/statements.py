@@ -37,12 +37,17 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
 from accounts.schema import Identifier, UTCDateTime
+from accounts.together import Call, NotTogetherError
 
 Core = ClauseElement | Callable[[str], ClauseElement]
 
 
 STANDS_ALONE = "statements_alone"
 """The execution option of connections on which each statement is a transaction of its own."""
+TOGETHER = "statements_together"
+"""The execution option of such connections that names what runs their statements together with those
+of other threads: one ``Together`` for those that read, and one for those that write.
+"""
 
 
 class NeedsTransactionError(Exception):
@@ -74,12 +79,13 @@ class Statement:
 
     ``core`` may be a function from the dialect's name to a statement, where dialects differ. One
     that writes runs on a connection without transactions only if it says that it is ``whole``:
-    a unit of work in itself.
+    a unit of work in itself; two with the same value of the parameter ``apart`` do not run together.
     """
 
-    def __init__(self, core: Core, *, whole: bool = False) -> None:
+    def __init__(self, core: Core, *, whole: bool = False, apart: str = "") -> None:
         self._core = core
         self._whole = whole
+        self._apart = apart
         self._writes = False
         self._compiled: dict[str, _Compiled] = {}
 
@@ -105,7 +111,7 @@ class Statement:
             core = self._core(name) if callable(self._core) else self._core
             self._writes = bool(getattr(core, "is_dml", False))
             made = _OnPostgreSQL if name == "postgresql" else _OnSQLite
-            found = self._compiled[name] = made(core, db)
+            found = self._compiled[name] = made(core, db, self._apart)
         if self._writes and not self._whole and stands_alone(db):
             raise NeedsTransactionError
         return found
@@ -178,7 +184,7 @@ def _columns(core: Any) -> list[Any]:
 class _OnSQLite:
     _CURSOR = "sen.cursor"
 
-    def __init__(self, core: ClauseElement, db: Connection) -> None:
+    def __init__(self, core: ClauseElement, db: Connection, _apart: str) -> None:
         dialect = db.dialect
         compiled: Any = core.compile(dialect=dialect)
         self._sql = str(compiled)
@@ -235,7 +241,9 @@ class _OnPostgreSQL:
 
     _PREPARED = "sen.prepared"
 
-    def __init__(self, core: ClauseElement, db: Connection) -> None:
+    def __init__(self, core: ClauseElement, db: Connection, apart: str) -> None:
+        self._writes = bool(getattr(core, "is_dml", False))
+        self._apart = apart
         compiled: Any = core.compile(dialect=db.dialect)
         named = str(compiled)
         names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", named)))
@@ -273,14 +281,6 @@ class _OnPostgreSQL:
         return self._run(db, parameters).command_tuples or 0
 
     def _run(self, db: Connection, parameters: Mapping[str, Any]) -> Any:
-        driver: Any = db.connection.driver_connection
-        libpq = driver.pgconn
-        prepared: set[bytes] = db.info.setdefault(self._PREPARED, set())
-        if not driver.autocommit and libpq.transaction_status == _IDLE:
-            self._checked(libpq.exec_(b"BEGIN"), libpq)
-        if self._name not in prepared:
-            self._checked(libpq.prepare(self._name, self._sql), libpq)
-            prepared.add(self._name)
         values = [
             fixed
             if fixed is not None
@@ -289,7 +289,20 @@ class _OnPostgreSQL:
             else writer(value)
             for name, writer, fixed in self._binds
         ]
-        # These calls let other threads run while they wait; a pipeline's would not.
+        if together := db.get_execution_options().get(TOGETHER):
+            call = Call(self._name, self._sql, values, self._formats, parameters.get(self._apart))
+            try:
+                return together[self._writes].run(call)
+            except NotTogetherError:
+                raise NeedsTransactionError from None
+        driver: Any = db.connection.driver_connection
+        libpq = driver.pgconn
+        prepared: set[bytes] = db.info.setdefault(self._PREPARED, set())
+        if not driver.autocommit and libpq.transaction_status == _IDLE:
+            self._checked(libpq.exec_(b"BEGIN"), libpq)
+        if self._name not in prepared:
+            self._checked(libpq.prepare(self._name, self._sql), libpq)
+            prepared.add(self._name)
         return self._checked(
             libpq.exec_prepared(self._name, values, self._formats, result_format=1), libpq
         )

@@ -376,7 +376,7 @@ class Condition:
 
     def __init__(self, holds: CTE, *, writes: bool) -> None:
         self.writes = writes
-        self.append = Statement(_append_if(holds, writes=writes), whole=True)
+        self.append = Statement(_append_if(holds, writes=writes), whole=True, apart="chain")
 
 
 def _append_if(holds: CTE, *, writes: bool) -> Insert:

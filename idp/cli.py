@@ -706,6 +706,13 @@ def _check_free(host: str, port: int) -> None:
             raise _Failure(f"cannot serve on {host}:{port} ({error.strerror})") from error
 
 
+def _threads(settings: Settings) -> int:
+    """Return how many requests a worker has under way: more, where they share their way to the
+    database (``accounts.together``); on SQLite they would only queue for its one lock.
+    """
+    return 4 if settings.database_url.startswith("sqlite") else 16
+
+
 def _start_server(settings: Settings, host: str, port: int, workers: int) -> None:
     _check_free(host, port)
     metrics = settings.data_dir / "metrics"
@@ -721,7 +728,7 @@ def _start_server(settings: Settings, host: str, port: int, workers: int) -> Non
             interface=Interfaces.WSGI,
             websockets=False,
             workers=workers,
-            blocking_threads=4,
+            blocking_threads=_threads(settings),
             backpressure=256,
             respawn_failed_workers=True,
             log_access=False,

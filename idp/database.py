@@ -12,7 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-from accounts.statements import STANDS_ALONE, NeedsTransactionError
+from accounts.statements import STANDS_ALONE, TOGETHER, NeedsTransactionError
+from accounts.together import Together
 
 _MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 # Any number will do, as long as nothing else in the database uses it as an advisory lock.
@@ -26,8 +27,9 @@ def connect(url: str) -> Engine:
         return _sqlite(url)
     engine = create_engine(
         url,
-        pool_size=8,
-        max_overflow=8,
+        # Each of a server's threads may have one open, and another for what it asks aside.
+        pool_size=16,
+        max_overflow=24,
         pool_timeout=3,
         pool_pre_ping=False,
         pool_recycle=1800,
@@ -141,6 +143,12 @@ def for_single_statements(engine: Engine) -> Engine:
             raise NeedsTransactionError
 
     return alone
+
+
+def run_together(alone: Engine) -> Engine:
+    """Return the engine for single statements with those of all threads run together, on PostgreSQL."""
+    both = {writes: Together(alone) for writes in (False, True)}
+    return alone.execution_options(**{TOGETHER: both})
 
 
 def upgrade(engine: Engine) -> None:

@@ -19,9 +19,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from accounts.statements import NeedsTransactionError, commit
+from accounts.statements import TOGETHER, NeedsTransactionError, commit
+from accounts.together import OnDemand
 from idp import reading
-from idp.database import for_single_statements
+from idp.database import for_single_statements, run_together
 from idp.login.errors import LoginError
 from idp.login.flow import Respond
 from idp.oidc import endpoints, wire
@@ -49,7 +50,10 @@ class Door:
         self._behind = behind
         self._installation = installation
         settings = installation.settings
-        self._held = _Held(installation.engine, WeakSet())
+        single = for_single_statements(installation.engine)
+        self._one_will_do = single.dialect.name == "postgresql"
+        self._single = run_together(single) if self._one_will_do else single
+        self._held = _Held(installation.engine, self._single, WeakSet())
         prefix = "__Host-" if settings.is_secure else ""
         self._cookie = re.compile(rf"(?:^|;\s*){prefix}sen_session=([^;]*)")
         self._browser = re.compile(rf"(?:^|;\s*){prefix}sen_browser=([^;]*)")
@@ -86,7 +90,10 @@ class Door:
             return self._behind(environ, start_response)
         name, endpoint = found
         correlation = _correlation(environ)
-        answer = endpoint(request, environ, correlation)
+        try:
+            answer = endpoint(request, environ, correlation)
+        finally:
+            self._held.rest()
         if answer is None:
             return self._behind(environ, start_response)
         operations.count(name, method, answer.status, time.perf_counter() - began, correlation)
@@ -96,6 +103,8 @@ class Door:
     def close(self) -> None:
         """Give back the connections that threads keep, while no request is under way."""
         self._held.close()
+        for together in self._single.get_execution_options().get(TOGETHER, {}).values():
+            together.close()
 
     def _discovery(self, _request: wire.Request, _environ: Environ, _id: str) -> wire.Response:
         held = self._installation
@@ -110,14 +119,14 @@ class Door:
         """Run an endpoint in a transaction by the same rule as ``idp.web.transaction``.
 
         Where the database can do the endpoint's whole work in one statement, that is tried first:
-        no locks between statements, and half the round trips. An assertion is spent by a statement
+        no locks between statements, half the round trips, and those shared with the requests that
+        are under way at the same time (``accounts.together``). An assertion is spent by a statement
         of its own, so it needs the transaction anyway.
         """
-        one_will_do = self._installation.engine.dialect.name == "postgresql"
 
         def run(request: wire.Request, environ: Environ, correlation: str) -> wire.Response:
             try:
-                if one_will_do and b"client_assertion" not in request.body:
+                if self._one_will_do and b"client_assertion" not in request.body:
                     services = self._services(self._held.single(), environ, correlation)
                     try:
                         answer = endpoint(services.provider, request)
@@ -173,8 +182,8 @@ class Door:
             if not isinstance(step, Respond):
                 return None
             return services.authorization.respond(parsed, session, step.consent, None)
-        except (ProtocolError, DBAPIError, PoolTimeoutError) as error:
-            if not isinstance(error, ProtocolError):
+        except (ProtocolError, NeedsTransactionError, DBAPIError, PoolTimeoutError) as error:
+            if isinstance(error, (DBAPIError, PoolTimeoutError)):
                 self._held.drop()
             return None
 
@@ -195,8 +204,8 @@ class Door:
         try:
             services = self._services(self._held.single(), environ, correlation)
             return qr.standing(services.qr_sign_ins, id_, binding)
-        except (LoginError, DBAPIError, PoolTimeoutError) as error:
-            if not isinstance(error, LoginError):
+        except (LoginError, NeedsTransactionError, DBAPIError, PoolTimeoutError) as error:
+            if isinstance(error, (DBAPIError, PoolTimeoutError)):
                 self._held.drop()
             return None
 
@@ -212,13 +221,15 @@ class _Kept:
     pool with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_demand: OnDemand | None) -> None:
+        self.on_demand = on_demand
         self.single: Connection | None = None
         self.transactional: Connection | None = None
 
     def take(self) -> list[Connection]:
         """Return the connections and forget them."""
-        taken = [held for held in (self.single, self.transactional) if held is not None]
+        aside = self.on_demand.take() if self.on_demand is not None else None
+        taken = [held for held in (aside, self.single, self.transactional) if held is not None]
         self.single = self.transactional = None
         return taken
 
@@ -236,9 +247,10 @@ class _Held(threading.local):
     it.
     """
 
-    def __init__(self, engine: Engine, everywhere: WeakSet[_Kept]) -> None:
+    def __init__(self, engine: Engine, single: Engine, everywhere: WeakSet[_Kept]) -> None:
         self._engine = engine
-        self._kept = _Kept()
+        self._single = single
+        self._kept = _Kept(OnDemand(single) if TOGETHER in single.get_execution_options() else None)
         self._everywhere = everywhere
         everywhere.add(self._kept)
 
@@ -262,10 +274,18 @@ class _Held(threading.local):
 
     def single(self) -> Connection:
         """Return the thread's connection on which each statement stands alone."""
+        if self._kept.on_demand is not None:
+            return cast("Connection", self._kept.on_demand)
         kept = self._kept.single
         if kept is None:
-            kept = self._kept.single = for_single_statements(self._engine).connect()
+            kept = self._kept.single = self._single.connect()
         return kept
+
+    def rest(self) -> None:
+        """Give back what was taken on demand."""
+        on_demand = self._kept.on_demand
+        if on_demand is not None and (taken := on_demand.take()) is not None:
+            taken.close()
 
     def close(self) -> None:
         """Give the connections of every thread back to the pool."""
