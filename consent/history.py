@@ -17,17 +17,14 @@ from sqlalchemy import ColumnElement, Connection, Subquery, case, func, select
 from consent.data_use import (
     PROVIDER,
     Channel,
-    Old,
     Outcome,
     UseEntry,
     data_use,
     entry_of,
-    find_old,
-    old_positions,
-    older_entries,
     select_entries,
     subject_chain,
 )
+from consent.old_uses import Old, find_old, old_positions, older_entries
 from consent.use_terms import use_terms
 
 LOOKS_BACK = 20_000

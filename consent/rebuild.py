@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, select
 
-from consent.data_use import Old, data_use, old_uses_at, subject_chain
+from consent.data_use import data_use, subject_chain
 from consent.errors import ArchiveError
 from consent.ledger import chain, head_map, tiles
 from consent.ledger.epoch import ROOT_LOG, Epoch
@@ -24,6 +24,7 @@ from consent.log_state import (
     ledger_piece,
     ledger_tile,
 )
+from consent.old_uses import Old, old_uses_at
 
 
 @dataclass

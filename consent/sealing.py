@@ -34,8 +34,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from accounts.schema import Chance, Clock, UTCDateTime, metadata
 from accounts.subject import SubjectKind, Subjects
 from accounts.vault import Vault, sealed_as
-from consent.data_use import Channel, Outcome, Recorded, SubjectRole, Use, UseLog
+from consent.data_use import Channel, Outcome, Recorded, SubjectRole, Use
 from consent.purposes import purpose
+from consent.use_log import UseLog
 from consent.use_receipts import spelled
 
 LONGEST = timedelta(days=2 * 365)

@@ -30,18 +30,12 @@ from sqlalchemy import (
 )
 
 from accounts.schema import Clock, UTCDateTime, metadata
-from consent.data_use import (
-    Channel,
-    Outcome,
-    Recorded,
-    Use,
-    UseEntry,
-    UseLog,
-)
+from consent.data_use import Channel, Outcome, Recorded, Use, UseEntry
 from consent.errors import ConsentError
 from consent.ledger.tiles import WIDTH
 from consent.log_state import STREAM, STREAM_BYTES, LogState, span_of
 from consent.purposes import LEGAL_BASES, PURPOSES
+from consent.use_log import UseLog
 from consent.use_receipts import spelled, use_receipt
 
 MOST_ITEMS = 1000

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from accounts.errors import AccountsError
 from accounts.notices import NoticeKind
 from consent.cases import LONGEST, Case, Cases, Finding
-from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
+from consent.data_use import PROVIDER, Channel, SubjectRole, Use
 from consent.deadlines import Right
 from consent.purposes import purpose
+from consent.use_log import UseLog
 from idp import audit, limits
 from idp.contact import ContactBook
 from idp.limits import Limits

@@ -14,7 +14,8 @@ from accounts.notices import NoticeKind, Notices
 from accounts.officers import Officer
 from accounts.subject import Subjects
 from accounts.unlocking import UnlockRequests
-from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
+from consent.data_use import PROVIDER, Channel, SubjectRole, Use
+from consent.use_log import UseLog
 from idp import audit, limits
 from idp.applying.rules import NotReadyError, OwnCaseError, written
 from idp.contact import CONTACTS, ContactBook, as_stored

@@ -41,10 +41,11 @@ from connectors.remote import RemoteRegister
 from connectors.xroad import SecurityServer
 from consent.archive.store import Archive
 from consent.cases import Cases
-from consent.data_use import Recorded, UseLog
+from consent.data_use import Recorded
 from consent.decisions import Consents
 from consent.history import History
 from consent.sealing import Sealing
+from consent.use_log import UseLog
 from consent.use_receipts import Evidence, UseReceipts
 from consent.use_reports import UseReports
 from consent.use_terms import KnownTerms

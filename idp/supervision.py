@@ -20,9 +20,10 @@ from accounts.officers import Officer
 from accounts.schema import UTCDateTime, metadata
 from consent import following, tallies
 from consent.cases import Case, Cases
-from consent.data_use import PROVIDER, Channel, SubjectRole, Use, UseLog
+from consent.data_use import PROVIDER, Channel, SubjectRole, Use
 from consent.log_state import LogState
 from consent.sequencer import oldest_waiting
+from consent.use_log import UseLog
 from idp import audit, limits, statistics
 from idp.database import for_reading
 from idp.limits import Limits

@@ -12,7 +12,8 @@ from bench.ledger.world import Place, Report, now
 from consent.archive import parts, spelling
 from consent.archive.moving import COMMON_TO
 from consent.archive.parts import SALT_BYTES, WHO_BYTES, Part
-from consent.data_use import Channel, Use, UseEntry, old_positions
+from consent.data_use import Channel, Use, UseEntry
+from consent.old_uses import old_positions
 from consent.purposes import PURPOSES
 from idp import archiving
 from idp.database import for_reading

@@ -14,8 +14,9 @@ from accounts.schema import new_id
 from accounts.statements import copy_many
 from accounts.subject import SubjectKind, subject
 from bench.ledger.world import AGENCIES, Place, now
-from consent.data_use import Channel, Use, UseLog
+from consent.data_use import Channel, Use
 from consent.purposes import PURPOSES
+from consent.use_log import UseLog
 from idp.services import Installation
 
 BATCH = 10_000

@@ -10,7 +10,8 @@ from accounts.schema import UTCDateTime, metadata
 from accounts.vault import Vault
 from consent.archive import parts
 from consent.archive.parts import WHO_BYTES, Block, Part
-from consent.data_use import OldUses, subject_key
+from consent.data_use import subject_key
+from consent.old_uses import OldUses
 
 use_archive = Table(
     "use_archive",

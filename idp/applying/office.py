@@ -42,7 +42,8 @@ from accounts.spelling import composed
 from accounts.subject import IdentifierType, SubjectKind, Subjects
 from connectors.protocol import Answer as RegisterAnswer
 from connectors.protocol import NotFound, Query, Record
-from consent.data_use import PROVIDER, Channel, Recorded, SubjectRole, Use, UseLog
+from consent.data_use import PROVIDER, Channel, Recorded, SubjectRole, Use
+from consent.use_log import UseLog
 from idp import audit
 from idp.applying.card import asked_of, card_obstacles, is_by_chip, may_be_read_for, word_of
 from idp.applying.rules import (

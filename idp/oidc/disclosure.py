@@ -26,10 +26,11 @@ from accounts.schema import Clock
 from accounts.subject import IdentifierType, Subjects
 from accounts.vault import Vault
 from connectors.protocol import Query
-from consent.data_use import PROVIDER, Channel, Recorded, SubjectRole, Use, UseLog
+from consent.data_use import PROVIDER, Channel, Recorded, SubjectRole, Use
 from consent.decisions import Asked
 from consent.purposes import PURPOSES, Purpose, purpose
 from consent.sealing import Seal, Sealing
+from consent.use_log import UseLog
 from idp.oidc.grants import Grant
 from idp.oidc.readings import IDENTIFIED_BY, ReadingDueError, Readings, claims_of
 from idp.oidc.refusals import Reason, Refusals

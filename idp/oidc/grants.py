@@ -36,17 +36,10 @@ from accounts.mandates import Mandates
 from accounts.schema import Clock, UTCDateTime, metadata
 from accounts.sessions import browser_session
 from accounts.statements import NeedsTransactionError, Statement, given, stands_alone
-from consent.data_use import (
-    CHAIN_COLUMNS,
-    KEY_OF_YEAR,
-    Condition,
-    UseLog,
-    chain_of,
-    subject_chain,
-    subject_key,
-)
+from consent.data_use import subject_chain, subject_key
 from consent.decisions import Consent, ConsentState, consent
 from consent.purposes import is_current
+from consent.use_log import CHAIN_COLUMNS, KEY_OF_YEAR, Condition, UseLog, chain_of
 from idp.oidc import data_use_requests
 from idp.oidc.backchannel import BackChannelLogout
 from idp.oidc.codes import AuthorizationCode

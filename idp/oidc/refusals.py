@@ -10,7 +10,8 @@ again and again makes one entry a day for each grant and reason, and a few in al
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from consent.data_use import Outcome, Use, UseLog
+from consent.data_use import Outcome, Use
+from consent.use_log import UseLog
 from idp import audit, limits
 from idp.limits import Limits
 
