@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.ledger import archived, latency, proofs, reading, writing
 from bench.ledger.load import add_people, lengths, load
-from bench.ledger.world import Place, Report, now, placed
+from bench.ledger.world import Place, Report, now, placed, sign_in_citizens
 from bench.run import machine
 from idp.audit import configure_logging
 
@@ -62,6 +62,7 @@ def main() -> int:
           f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)  # fmt: skip
     with tempfile.TemporaryDirectory() as name, placed(Path(name), postgres=postgres) as place:
         fill(place, report, chosen)
+        sign_in_citizens(place)
         reading.measure_page(place, report, min(chosen.times, 200))
         reading.measure_cold(place, report, min(chosen.times, 300))
         writing.measure_overhead(place, report, chosen.times)
@@ -73,6 +74,7 @@ def main() -> int:
         proofs.measure_storage(place, report)
         archived.measure_archive(place, report)
         proofs.measure_shredding(place, report)
+        sign_in_citizens(place)
         writing.measure_race(place, report, chosen.trials)
     latency.measure_latency(report, chosen.seconds, postgres=postgres)
     proofs.measure_privacy(report, chosen.worlds)
