@@ -77,9 +77,10 @@ def _person(services: Services, entry: UseEntry) -> dict[str, str]:
         if known.type in _BY and known.valid_to is None:
             source, claim = _BY[known.type]
             is_organisation = source is Source.ENTERPRISES
-            name = best_value(held, "organization_name" if is_organisation else "name")
+            name = "organization_name" if is_organisation else "name"
             born = None if is_organisation else best_value(held, "birthdate")
-            told = {"register": source.value, claim: known.value, "name": str(name or "")}
+            called = str(best_value(held, name) or "")
+            told = {"register": source.value, claim: known.value, name: called}
             return told | ({"birthdate": str(born)} if born else {})
     return {}
 

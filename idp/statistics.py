@@ -136,22 +136,27 @@ def _compute(installation: Installation, db: Connection) -> Statistics:
     now, services = installation.clock(), installation.services(db)
     months = _last_months(now)
     kept = tallies.of(db, months)
-    cases, withdrawals = services.cases.late_by_agency(), services.withdrawals.late_by_agency()
     compared = Reconciliations(db, installation.clock).since((now - _COMPARED_WITHIN).date())
     return Statistics(
         now,
         months,
         _rows(_published(_cells(kept, _by_purpose), months[0])),
         _rows(_published(_cells(kept, _by_channel), months[0])),
-        {
-            client_id: Late(cases.get(client_id, 0), withdrawals.get(client_id, 0))
-            for client_id in sorted({*cases, *withdrawals})
-        },
+        late(services),
         oldest_waiting(db),
         _rows(_sealed(services)),
         compared[-1] if compared else None,
         use_reports.coverage(db, _begin(months[1])),
     )
+
+
+def late(services: Services) -> dict[str, Late]:
+    """Return by agency how much it answers late at this moment."""
+    cases, withdrawals = services.cases.late_by_agency(), services.withdrawals.late_by_agency()
+    return {
+        client_id: Late(cases.get(client_id, 0), withdrawals.get(client_id, 0))
+        for client_id in sorted({*cases, *withdrawals})
+    }
 
 
 def _sealed(services: Services) -> dict[Cell, Figure]:

@@ -36,9 +36,9 @@ Exists = Callable[[Mapping[str, str]], bool | None]
 """Asks a person's register whether it knows her; None where nobody can be asked."""
 _SECONDS = 20.0
 _NUMBERS = {
-    "population": ("MPS", "vn_pid", "personal_number", "full_name"),
-    "immigration": ("MPS", "passport", "passport", "full_name"),
-    "enterprises": ("MOF", "tax_code", "tax_code", "name"),
+    "population": ("MPS", "vn_pid", "personal_number", "name", "full_name"),
+    "immigration": ("MPS", "passport", "passport", "name", "full_name"),
+    "enterprises": ("MOF", "tax_code", "tax_code", "organization_name", "name"),
 }
 
 
@@ -207,11 +207,11 @@ def over_x_road(url: str, client: str) -> Exists:
         if not person:
             # Nobody can be asked for without a number: an entry has to be of somebody.
             return False
-        member, claim, number, name = _NUMBERS[person["register"]]
+        member, claim, number, called, name = _NUMBERS[person["register"]]
         instance = client.partition("/")[0]
         parts = urlsplit(url.rstrip("/"))
         path = f"{parts.path}/r1/{instance}/GOV/{member}/{person['register']}/confirm"
-        document = {number: person[claim].replace(" ", ""), name: person["name"]}
+        document = {number: person[claim].replace(" ", ""), name: person[called]}
         if "birthdate" in person:
             document["birth_date"] = person["birthdate"]
         headers = {"X-Road-Client": quote(client), "Content-Type": "application/json"}

@@ -19,11 +19,16 @@ def install(app: flask.Flask, engine: Engine) -> None:
     def finish(response: flask.Response) -> flask.Response:
         connection: Connection | None = flask.g.pop("connection", None)
         if connection is not None:
-            with connection:
-                if response.status_code < 500:
-                    commit(connection)
-                else:
-                    connection.rollback()
+            try:
+                with connection:
+                    if response.status_code < 500:
+                        commit(connection)
+                    else:
+                        connection.rollback()
+            except BaseException:
+                # Another is sent in its place, and what it holds is closed by nobody else.
+                response.close()
+                raise
         return response
 
     @app.teardown_appcontext

@@ -5,7 +5,7 @@ from typing import Any
 import flask
 
 from consent.data_use import Channel, Outcome
-from idp.statistics import health, statistics
+from idp.statistics import health, late, statistics
 from idp.supervision import SearchesUsedUpError
 from idp.web import context, errors, figures, journey, timeline
 from idp.web.language import N_, translate
@@ -60,7 +60,8 @@ def _page(error: str | None = None, status: int = 200) -> flask.Response:
         officer=timeline.officer(work.inspector.id),
         late=[
             {"agency": timeline.agency(client_id), **one._asdict()}
-            for client_id, one in told.late.items()
+            # Of this moment: whoever has to act does not wait for the public's figures.
+            for client_id, one in late(context.services()).items()
         ],
         sealed=figures.sealed(told.sealed, told.months),
         compared=figures.compared(told.reconciled),

@@ -119,6 +119,11 @@ def test_what_is_in_order_is_found_to_be_and_everybody_concerned_reads_it(
         subject = world.subject_in(services, "lan")
         last = services.use_log.of_subject(subject, limit=1)[0].use
         assert services.use_log.is_intact(subject)
+        # What was shown of each, a company too, is what its entry names.
+        for shown in openings["openings"]:
+            noted = services.use_log.of_subject(shown["subject"], limit=1)[0].use
+            assert set(noted.attributes) == shown["person"].keys() - {"register"}
+    assert any("organization_name" in shown["person"] for shown in openings["openings"])
     assert last.channel is Channel.AUDIT_OPENING
     assert set(last.attributes) == {"vn_pid", "name", "birthdate"}
     assert "drew an entry of yours by lot" in world.sign_in().open("/me/uses").text
