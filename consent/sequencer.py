@@ -16,7 +16,18 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Text, cast, func, insert, literal_column, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    Text,
+    cast,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.exc import OperationalError
 
 from accounts.schema import Clock, Identifier
@@ -32,6 +43,7 @@ from consent.use_receipts import Integrated, UseReceipts, use_receipt
 from consent.use_terms import ReadTerms, SharedTerms
 
 BATCH = 10_000
+_CHAINS = 100
 SKEW = timedelta(seconds=10)
 """So far apart the clocks of an installation's servers may be."""
 NEAR_SKEW = timedelta(seconds=1)
@@ -155,14 +167,7 @@ class Sequencer:
             summarise(db, self._clock())
 
     def _new_rows(self, db: Connection, state: State, now: datetime) -> tuple[list[Any], State]:
-        query = (
-            select(*_columns)
-            .select_from(
-                data_use.outerjoin(ledger_head, ledger_head.c.subject_id == _subject_spelled)
-            )
-            .where(_use.position > func.coalesce(ledger_head.c.length, 0))
-            .limit(BATCH)
-        )
+        query = _waiting().limit(BATCH)
         if db.dialect.name != "postgresql":
             place: Any = literal_column("data_use.rowid")
             found = query.add_columns(place.label("row")).where(place > state.row).order_by(place)
@@ -211,15 +216,22 @@ class Sequencer:
         known, chains = LogState(db).heads_of(subjects), _chains_of(db, subjects)
         heads = {one: known.get(one) or self._new_head(one) for one in subjects}
         again |= {row.subject_id for row in rows if not self._take(db, batch, heads, chains, row)}
-        for subject_id in sorted(again - batch.broken):
-            if batch.entries >= BATCH:
-                break
-            # What the rows seen do not begin with is looked for at its place in the chain.
-            for row in _rest_of(db, subject_id, heads[subject_id].length):
-                if not self._take(db, batch, heads, chains, row):
-                    break
-            if heads[subject_id].length < chains[subject_id].length and batch.entries < BATCH:
-                batch.broken.add(subject_id)
+        # What the rows seen do not begin with is looked for at its place in the chains.
+        rest = sorted(again - batch.broken)
+        while rest and batch.entries < BATCH:
+            some, rest = rest[:_CHAINS], rest[_CHAINS:]
+            stuck: set[str] = set()
+            # Those taken a moment ago are among them.
+            most = BATCH + batch.entries
+            found = _rest_of(db, some, most)
+            for row in found:
+                if batch.entries >= BATCH:
+                    return batch
+                if row.subject_id not in stuck and not self._take(db, batch, heads, chains, row):
+                    stuck.add(row.subject_id)
+            is_all = len(found) < most
+            left = {one for one in some if heads[one].length < chains[one].length}
+            batch.broken |= left if is_all else stuck
         return batch
 
     def _take(
@@ -419,9 +431,17 @@ def oldest_waiting(db: Connection) -> datetime | None:
     return found
 
 
-def _rest_of(db: Connection, subject_id: str, after: int) -> list[Any]:
-    query = select(*_columns).where(_use.subject_id == subject_id, _use.position > after)
-    return list(db.execute(query.order_by(_use.position).limit(BATCH)))
+def _rest_of(db: Connection, subject_ids: list[str], most: int) -> list[Any]:
+    """Return so many of the chains' entries that are not in the logs, chain by chain."""
+    query = _waiting().where(_use.subject_id.in_(subject_ids))
+    return list(db.execute(query.order_by(_use.subject_id, _use.position).limit(most)))
+
+
+def _waiting() -> Select[Any]:
+    """Return the query for entries that are not in the logs."""
+    joined = data_use.outerjoin(ledger_head, ledger_head.c.subject_id == _subject_spelled)
+    taken = func.coalesce(ledger_head.c.length, 0)
+    return select(*_columns).select_from(joined).where(_use.position > taken)
 
 
 def _chains_of(db: Connection, subject_ids: set[str]) -> dict[str, Any]:
