@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.types import TypeEngine
 
 from accounts.schema import Chance, Clock, UTCDateTime, new_id
 from accounts.statements import (
@@ -125,29 +126,23 @@ _append_first = Statement(_append)
 _append_and_advance = Statement(
     lambda dialect: _advance.add_cte(_append.cte("entry")) if dialect == "postgresql" else _advance
 )
-
-
-_move = (
-    update(subject_chain)
-    .where(subject_chain.c.subject_id == bindparam("which"))
-    .values(
-        length=bindparam("length"),
-        head=bindparam("head"),
-        latest_at=bindparam("at", type_=UTCDateTime),
-    )
+# The same for many chains, each parameter a list.
+_ENDS: dict[str, TypeEngine[Any]] = {
+    "chain": String(), "entry_position": Integer(), "new_head": LargeBinary(),
+    "entry_at": UTCDateTime(),
+}  # fmt: skip
+_ends = func.unnest(
+    *(bindparam(name, type_=postgresql.ARRAY(type_)) for name, type_ in _ENDS.items())
 )
-_moved = func.unnest(
-    *(
-        bindparam(name, type_=postgresql.ARRAY(type_))
-        for name, type_ in (
-            ("which", String()), ("length", Integer()), ("head", LargeBinary()), ("at", UTCDateTime()),
-        )
-    )
-).table_valued("which", "length", "head", "at", name="moved").render_derived()  # fmt: skip
-_move_many = (
+_advanced = _ends.table_valued(*_ENDS, name="advanced").render_derived()
+_advance_many = (
     update(subject_chain)
-    .where(subject_chain.c.subject_id == _moved.c.which)
-    .values(length=_moved.c.length, head=_moved.c.head, latest_at=_moved.c.at)
+    .where(subject_chain.c.subject_id == _advanced.c.chain)
+    .values(
+        length=_advanced.c.entry_position,
+        head=_advanced.c.new_head,
+        latest_at=_advanced.c.entry_at,
+    )
 )
 
 
@@ -642,16 +637,21 @@ class UseLog:
 
     def _advance_many(self, ends: Mapping[str, Chain]) -> None:
         rows = [
-            {"which": subject_id, "length": end.length, "head": end.head, "at": end.latest_at}
+            {
+                "chain": subject_id,
+                "entry_position": end.length,
+                "new_head": end.head,
+                "entry_at": end.latest_at,
+            }
             for subject_id, end in ends.items()
         ]
         if self._db.dialect.name != "postgresql":
-            self._db.execute(_move, rows)
+            self._db.execute(_advance, rows)
             return
         # One statement with arrays: a statement a row, or one with thousands of values, takes
         # several times as long.
         columns = {name: [row[name] for row in rows] for name in rows[0]}
-        self._db.execute(_move_many, columns)
+        self._db.execute(_advance_many, columns)
 
     def _sealed(self, key: bytes, subject_id: str, year: int) -> dict[str, Any]:
         sealed = self._vault.seal("use-key", key, context=f"{subject_id}/{year}")

@@ -64,7 +64,7 @@ def is_archived(db: Connection, moment: datetime) -> bool:
 
 
 class Archive:
-    """Reads the archive, within one transaction (``consent.data_use.Old``)."""
+    """Reads the archive, within one transaction (``consent.old_uses.Old``)."""
 
     def __init__(
         self, db: Connection, vault: Vault, folder: Path, index_of: Callable[[str], bytes]
@@ -85,12 +85,7 @@ class Archive:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[OldUses]:
-        """Yield a person's uses by month, of the positions between ``after`` and ``before``, newest
-        month first unless told otherwise; months wholly outside of ``since`` and ``until`` are left out.
-
-        Raises:
-            ArchiveError: a file is missing or damaged.
-        """
+        """As ``Old.of``; it is the file's reading that raises ``ArchiveError``."""
         key = who(self._index_of(subject_id))
         for month, file in self._files(key, oldest_first=oldest_first):
             if (until and begin_of(month) >= until) or (since and end_of(month) <= since):
