@@ -158,9 +158,16 @@ def _citizens(installation: Installation) -> list[Citizen]:
 
 @contextmanager
 def placed(
-    folder: Path, *, postgres: bool, seed: bool = True, issuer: str = ISSUER
+    folder: Path,
+    *,
+    postgres: bool,
+    seed: bool = True,
+    issuer: str = ISSUER,
+    secret: bytes | None = None,
 ) -> Iterator[Place]:
-    """Make an installation in the folder; everything goes away with it."""
+    """Make an installation in the folder; everything goes away with it. One that is there, by its
+    secret, goes on as it is.
+    """
     # A root process starts PostgreSQL as another user, who has to get in.
     folder.chmod(0o755)
     settings = {"track_commit_timestamp": "on"}
@@ -169,7 +176,8 @@ def placed(
     if server is not None:
         server.start()
         url = server.url()
-    installation = Installation(Settings(issuer, url, folder, secrets.token_bytes(48)))
+    chosen = secret or secrets.token_bytes(48)
+    installation = Installation(Settings(issuer, url, folder, chosen))
     try:
         upgrade(installation.engine)
         prepare_keys(installation)
@@ -177,7 +185,7 @@ def placed(
             for days in range(0, 370, 28):
                 partitions.prepare(db, now() - timedelta(days=days))
         place = Place(installation, server)
-        if seed:
+        if seed and secret is None:
             _seed(installation)
             sign_in_citizens(place)
             place.people = [one.subject_id for one in place.citizens]

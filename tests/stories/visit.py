@@ -67,7 +67,12 @@ class Visit:
     def open_tab(self) -> Page:
         """Open another tab, watched like the first."""
         page = self.context.new_page()
-        page.on("console", lambda said: self._note(f"{said.type}: {said.text}", said.type))
+        page.on(
+            "console",
+            lambda said: self._note(
+                f"{said.type}: {said.text} {said.location.get('url')}", said.type
+            ),
+        )
         page.on("pageerror", lambda error: self._note(f"page error: {error}", "error"))
         return page
 
