@@ -6,14 +6,27 @@ archive, on pages of its own: the newest uses never wait for a file.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache, lru_cache
 from itertools import islice
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Subquery, case, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Subquery,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+)
 
+from accounts.schema import Identifier, UTCDateTime
+from accounts.statements import Statement
 from consent.data_use import (
     PROVIDER,
     Channel,
@@ -107,6 +120,84 @@ class Months:
     is_whole: bool = True
 
 
+_ALL = Wanted()
+_BEYOND = 2**31 - 1
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+_OWN = data_use.c.subject_id == bindparam("subject", type_=Identifier)
+_MONTHS = 13
+"""So many months are told at most: twelve, and what there was of the one before."""
+
+
+@cache
+def _newest(limit: int) -> Statement:
+    """Return the statement for so many of the newest entries below a position.
+
+    A person's latest uses are what is looked at most. To plan it anew, over a table a month, costs
+    PostgreSQL three times as much as to find them.
+    """
+    return Statement(
+        select_entries()
+        .where(_OWN, data_use.c.position < bindparam("before", type_=Integer))
+        .order_by(data_use.c.position.desc())
+        # Spelled out, since a plan that is kept knows no parameter's value.
+        .limit(literal_column(str(limit)))
+    )
+
+
+def _counted(*conditions: ColumnElement[bool], month: ColumnElement[int] | None = None) -> Subquery:
+    """Return the query that counts entries by their terms, and by month.
+
+    What terms say is joined to the few rows that come of it: asked in one go, PostgreSQL may read
+    all entries once for each of the terms.
+    """
+    by = (data_use.c.terms, *(() if month is None else (month.label("month"),)))
+    at = data_use.c.at
+    figures = (
+        func.count().label("uses"),
+        func.min(at).label("first"),
+        func.max(at).label("last"),
+    )
+    return select(*by, *figures).where(*conditions).group_by(*by).subquery("counted")
+
+
+_end = Statement(
+    select(subject_chain.c.length, subject_chain.c.latest_at).where(
+        subject_chain.c.subject_id == bindparam("subject")
+    )
+)
+_of_agencies = _counted(_OWN, data_use.c.position > bindparam("above", type_=Integer))
+_agencies = Statement(
+    select(
+        use_terms.c.client_id,
+        use_terms.c.outcome,
+        use_terms.c.attributes,
+        *(_of_agencies.c[name] for name in ("uses", "first", "last")),
+    ).join(_of_agencies, _of_agencies.c.terms == use_terms.c.id)
+)
+_begins = [bindparam(f"month_{number}", type_=UTCDateTime) for number in range(_MONTHS)]
+_of_months = _counted(
+    _OWN,
+    data_use.c.position > bindparam("above", type_=Integer),
+    data_use.c.at >= bindparam("since", type_=UTCDateTime),
+    month=case(
+        *((data_use.c.at >= _begins[number], number) for number in range(_MONTHS - 1, 0, -1)),
+        else_=0,
+    ),
+)
+_months = Statement(
+    select(
+        use_terms.c.client_id,
+        use_terms.c.attributes,
+        _of_months.c.month,
+        _of_months.c.uses,
+    )
+    .join(_of_months, _of_months.c.terms == use_terms.c.id)
+    .where(use_terms.c.personal, use_terms.c.outcome == Outcome.RELEASED.value)
+)
+
+
 class History:
     """One subject's record of uses; those by agencies of any attribute in ``without`` are as if they were
     not. What the provider itself did names every attribute that an account has, so it tells nothing.
@@ -142,10 +233,13 @@ class History:
         return found or list(islice(self._older(wanted, below=before), limit))
 
     def _page_here(self, wanted: Wanted, before: int | None, limit: int) -> list[UseEntry]:
-        place = () if before is None else (data_use.c.position < before,)
+        if wanted == _ALL and not self._without:
+            place = {"subject": self._subject_id, "before": _BEYOND if before is None else before}
+            return [entry_of(row) for row in _newest(limit).all(self._db, place)]
+        below = () if before is None else (data_use.c.position < before,)
         rows = self._db.execute(
             select_entries()
-            .where(*self._mine, *wanted.what, *wanted.when, *place)
+            .where(*self._mine, *wanted.what, *wanted.when, *below)
             .order_by(data_use.c.position.desc())
             .limit(limit)
         )
@@ -169,7 +263,7 @@ class History:
             until=wanted.until,
         )
         for entry in found:
-            if self._is_told(entry) and wanted.fits(entry):
+            if self._may_tell(entry.use.client_id, entry.use.attributes) and wanted.fits(entry):
                 yield entry
 
     def all(self, wanted: Wanted) -> Iterator[UseEntry]:
@@ -196,7 +290,11 @@ class History:
         if row is not None:
             return entry_of(row)
         found = find_old(self._db, self._old, self._subject_id, position)
-        return found if found is not None and self._is_told(found) else None
+        return (
+            found
+            if found is not None and self._may_tell(found.use.client_id, found.use.attributes)
+            else None
+        )
 
     def first_of(self, client_id: str) -> UseEntry | None:
         """Return the oldest use by an agency that is still kept.
@@ -217,11 +315,6 @@ class History:
         ).first()
         return None if row is None else entry_of(row)
 
-    def _is_told(self, entry: UseEntry) -> bool:
-        """True of what is not left out (``without``), just as in ``_mine``."""
-        use = entry.use
-        return use.client_id == PROVIDER or not self._without.intersection(use.attributes)
-
     def agencies(self, latest: int = LOOKS_BACK, *, with_old: bool = True) -> list[Agency]:
         """Return the agencies of so many latest uses, who used data last first; only of those that the
         database holds, unless ``with_old``.
@@ -229,22 +322,19 @@ class History:
         Raises:
             ArchiveError: a file of the archive is missing or damaged.
         """
-        counted = self._counted(self._is_among(latest))
-        shared = use_terms.c
-        rows = self._db.execute(
-            select(shared.client_id, shared.outcome, shared.attributes, *counted.c)
-            .join(counted, counted.c.terms == shared.id)
-            .where(*self._shown)
-        )
+        asked = {"subject": self._subject_id, "above": self._length() - latest}
         found: dict[str, Agency] = {}
-        for row in rows:
+        for row in _agencies.all(self._db, asked):
+            names = _names_in(row.attributes)
+            if not self._may_tell(row.client_id, names):
+                continue
             one = found.setdefault(row.client_id, Agency(row.client_id, row.first, row.last))
             one.first, one.last = min(one.first, row.first), max(one.last, row.last)
             if row.outcome == Outcome.REFUSED.value:
                 one.refused += row.uses
                 continue
             one.uses += row.uses
-            for name in orjson.loads(row.attributes):
+            for name in names:
                 one.attributes[name] += row.uses
                 one.last_of[name] = max(row.last, one.last_of.get(name, row.last))
         if with_old:
@@ -252,11 +342,9 @@ class History:
         return sorted(found.values(), key=lambda one: one.last, reverse=True)
 
     def _add_older(self, found: dict[str, Agency], latest: int) -> None:
-        end = self._db.execute(
-            select(subject_chain.c.length).where(subject_chain.c.subject_id == self._subject_id)
-        ).scalar()
+        least = self._length() - latest
         for entry in self._older(Wanted()):
-            if entry.position <= (end or 0) - latest:
+            if entry.position <= least:
                 return
             use = entry.use
             one = found.setdefault(use.client_id, Agency(use.client_id, entry.at, entry.at))
@@ -271,7 +359,7 @@ class History:
 
     def by_agency(self, wanted: Wanted) -> dict[str, int]:
         """Count released uses of personal data by agency, of those that the database holds."""
-        counted, shared = self._counted(*wanted.when), use_terms.c
+        counted, shared = _counted(self._own, *wanted.when), use_terms.c
         rows = self._db.execute(
             select(shared.client_id, func.sum(counted.c.uses).label("uses"))
             .join(counted, counted.c.terms == shared.id)
@@ -290,77 +378,53 @@ class History:
         the database holds: no month of the last twelve is in the archive.
         """
         told = Months()
-        end = self._db.execute(
-            select(subject_chain.c.length, subject_chain.c.latest_at).where(
-                subject_chain.c.subject_id == self._subject_id
-            )
-        ).first()
+        end = _end.first(self._db, {"subject": self._subject_id})
         if end is None:
             return told
-        begins = _months(since.astimezone(zone), end.latest_at)
-        number = case(
-            *((data_use.c.at >= begins[n], n) for n in range(len(begins) - 1, 0, -1)), else_=0
-        )
-        counted = self._counted(self._is_among(LOOKS_BACK), data_use.c.at >= since, month=number)
-        shared = use_terms.c
-        rows = self._db.execute(
-            select(shared.client_id, shared.attributes, *counted.c)
-            .join(counted, counted.c.terms == shared.id)
-            .where(
-                *self._shown,
-                shared.personal,
-                shared.outcome == Outcome.RELEASED.value,
-                *((shared.client_id == agency,) if agency else ()),
-            )
-        )
-        for row in rows:
+        begins = _months_between(since.astimezone(zone), end.latest_at)[:_MONTHS]
+        above = end.length - LOOKS_BACK
+        asked = {"subject": self._subject_id, "since": since, "above": above}
+        for number in range(_MONTHS):
+            asked[f"month_{number}"] = begins[number] if number < len(begins) else _NEVER
+        for row in _months.all(self._db, asked):
+            names = _names_in(row.attributes)
+            if (agency and row.client_id != agency) or not self._may_tell(row.client_id, names):
+                continue
             local = begins[row.month]
             of = local.year, local.month
             told.by_agency.setdefault(row.client_id, Counter())[of] += row.uses
-            for name in orjson.loads(row.attributes):
+            for name in names:
                 if name != "sub":
                     told.by_attribute.setdefault(name, Counter())[of] += row.uses
-        left_out = self._db.execute(
-            select(data_use.c.at).where(
-                self._own, data_use.c.position == end.length - LOOKS_BACK, data_use.c.at >= since
+        if above > 0:
+            left_out = select(data_use.c.at).where(
+                self._own, data_use.c.position == above, data_use.c.at >= since
             )
-        )
-        told.is_whole = left_out.first() is None
+            told.is_whole = self._db.execute(left_out).first() is None
         return told
 
-    def _counted(
-        self, *conditions: ColumnElement[bool], month: ColumnElement[int] | None = None
-    ) -> Subquery:
-        """Return the query that counts the subject's entries by their terms, and by month.
+    def _length(self) -> int:
+        end = _end.first(self._db, {"subject": self._subject_id})
+        return 0 if end is None else int(end.length)
 
-        What terms say is joined to the few rows that come of it: asked in one go, PostgreSQL may
-        read all entries once for each of the terms.
-        """
-        by = (data_use.c.terms, *(() if month is None else (month.label("month"),)))
-        at = data_use.c.at
-        figures = (
-            func.count().label("uses"),
-            func.min(at).label("first"),
-            func.max(at).label("last"),
-        )
-        query = select(*by, *figures).where(self._own, *conditions)
-        return query.group_by(*by).subquery("counted")
-
-    def _is_among(self, latest: int) -> ColumnElement[bool]:
-        """Return the condition that an entry is among so many latest ones."""
-        length = select(subject_chain.c.length).where(
-            subject_chain.c.subject_id == self._subject_id
-        )
-        return data_use.c.position > length.scalar_subquery() - latest
+    def _may_tell(self, client_id: str, attributes: Iterable[str]) -> bool:
+        """True of what is not left out (``without``), just as in ``_mine``."""
+        return client_id == PROVIDER or not self._without.intersection(attributes)
 
 
-def _months(since: datetime, until: datetime) -> list[datetime]:
+def _months_between(since: datetime, until: datetime) -> list[datetime]:
     """Return the first moments of the months from one moment's to another's, in the former's zone."""
     begin = since.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     found = [begin]
     while (begin := (begin + timedelta(days=32)).replace(day=1)) <= until:
         found.append(begin)
     return found
+
+
+@lru_cache(maxsize=2_000)
+def _names_in(attributes: str) -> tuple[str, ...]:
+    """Return the names that a use's terms spell."""
+    return tuple(orjson.loads(attributes))
 
 
 def _names(attribute: str) -> ColumnElement[bool]:
