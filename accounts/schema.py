@@ -72,10 +72,14 @@ class Identifier(TypeDecorator[str]):
         return value.hex if isinstance(value, UUID) else value
 
 
+ID_CHANCE = 10
+"""So many bytes of an id are left to chance."""
+
+
 def new_id(now: datetime, chance: Chance) -> str:
     """Return a UUIDv7 (RFC 9562 §5.7) as 32 hexadecimal digits: sortable by time of making."""
     milliseconds = int(now.timestamp() * 1000)
-    number = (milliseconds << 80) | int.from_bytes(chance(10), "big")
+    number = (milliseconds << 80) | int.from_bytes(chance(ID_CHANCE), "big")
     number = number & ~(0xF000 << 64) | (0x7000 << 64)
     number = number & ~(0xC000 << 48) | (0x8000 << 48)
     return f"{number:032x}"

@@ -7,6 +7,7 @@ chain under a lock of the chain's row, so positions have no gaps and heads never
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import BytesIO
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -18,9 +19,11 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     String,
+    Text,
     any_,
     bindparam,
     case,
+    cast,
     delete,
     func,
     insert,
@@ -32,7 +35,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.types import TypeEngine
 
-from accounts.schema import Chance, Clock, UTCDateTime, new_id
+from accounts.schema import ID_CHANCE, Chance, Clock, UTCDateTime, new_id
 from accounts.statements import (
     NeedsTransactionError,
     Statement,
@@ -126,13 +129,14 @@ _append_first = Statement(_append)
 _append_and_advance = Statement(
     lambda dialect: _advance.add_cte(_append.cte("entry")) if dialect == "postgresql" else _advance
 )
-# The same for many chains, each parameter a list.
+# The same for many chains, each parameter a list as PostgreSQL spells it: psycopg looks at each value of
+# a list several times.
 _ENDS: dict[str, TypeEngine[Any]] = {
     "chain": String(), "entry_position": Integer(), "new_head": LargeBinary(),
     "entry_at": UTCDateTime(),
 }  # fmt: skip
 _ends = func.unnest(
-    *(bindparam(name, type_=postgresql.ARRAY(type_)) for name, type_ in _ENDS.items())
+    *(cast(bindparam(name, type_=Text()), postgresql.ARRAY(type_)) for name, type_ in _ENDS.items())
 )
 _advanced = _ends.table_valued(*_ENDS, name="advanced").render_derived()
 _advance_many = (
@@ -151,7 +155,13 @@ def _is_one_of(db: Connection, subject_ids: list[str]) -> ColumnElement[bool]:
     if db.dialect.name != "postgresql":
         return column.in_(subject_ids)
     # One value, however many there are.
-    return column == any_(bindparam("these", subject_ids, postgresql.ARRAY(String())))
+    these = bindparam("these", _listed(subject_ids), Text())
+    return column == any_(cast(these, postgresql.ARRAY(String())))
+
+
+def _listed(values: Iterable[object]) -> str:
+    """Return PostgreSQL's spelling of a list of values that need no quotes, or have them."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 class Condition:
@@ -279,6 +289,8 @@ class UseLog:
         ends = self._lock_many({use.subject_id for use in uses}, now)
         keys: dict[tuple[str, int], bytes] = {}
         rows, written = [], []
+        # The kernel is asked once for all that is left to chance.
+        chance = BytesIO(self._chance(ID_CHANCE * len(uses))).read
         for use in uses:
             terms = self._known.of(self._db, use.common)
             subject_id, end = use.subject_id, ends[use.subject_id]
@@ -287,7 +299,7 @@ class UseLog:
             if key is None:
                 key, _ = self._key(subject_id, at.year, now.year, end.sealed_key)
                 keys[subject_id, at.year] = key
-            row = _values(new_id(now, self._chance), end.length + 1, at, use, terms, key)
+            row = _values(new_id(now, chance), end.length + 1, at, use, terms, key)
             head = chain.advance(end.head, row["commitment"])
             ends[subject_id] = Chain(end.length + 1, head, at, end.sealed_key)
             rows.append(row)
@@ -636,22 +648,29 @@ class UseLog:
         into.update({row.subject_id: chain_of(row) for row in rows})
 
     def _advance_many(self, ends: Mapping[str, Chain]) -> None:
-        rows = [
-            {
-                "chain": subject_id,
-                "entry_position": end.length,
-                "new_head": end.head,
-                "entry_at": end.latest_at,
-            }
-            for subject_id, end in ends.items()
-        ]
         if self._db.dialect.name != "postgresql":
+            rows = [
+                {
+                    "chain": subject_id,
+                    "entry_position": end.length,
+                    "new_head": end.head,
+                    "entry_at": end.latest_at,
+                }
+                for subject_id, end in ends.items()
+            ]
             self._db.execute(_advance, rows)
             return
-        # One statement with arrays: a statement a row, or one with thousands of values, takes
+        # One statement with lists: a statement a row, or one with thousands of values, takes
         # several times as long.
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        self._db.execute(_advance_many, columns)
+        self._db.execute(
+            _advance_many,
+            {
+                "chain": _listed(ends),
+                "entry_position": _listed(end.length for end in ends.values()),
+                "new_head": _listed(rf'"\\x{end.head.hex()}"' for end in ends.values()),
+                "entry_at": _listed(f'"{end.latest_at.isoformat()}"' for end in ends.values()),
+            },
+        )
 
     def _sealed(self, key: bytes, subject_id: str, year: int) -> dict[str, Any]:
         sealed = self._vault.seal("use-key", key, context=f"{subject_id}/{year}")
