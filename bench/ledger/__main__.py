@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.ledger import archived, kept, latency, proofs, reading, writing
 from bench.ledger.kept import Loaded
 from bench.ledger.load import add_people, lengths, load
-from bench.ledger.world import Place, Report, now, placed, sign_in_citizens
+from bench.ledger.world import Place, Report, now, percentile, placed, sign_in_citizens
 from bench.run import machine
 from idp.audit import configure_logging
 
@@ -49,7 +49,7 @@ def read_tenth(place: Place, loaded: Loaded, times: int) -> float:
     """Return the median of reading the newest page of whoever is loaded."""
     place.people = loaded.people[1 : loaded.tenth]
     reading.random_people(place, times)
-    median = reading.percentile(reading.random_people(place, times), 0.5)
+    median = percentile(reading.random_people(place, times), 0.5)
     place.people = loaded.people
     return median
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from bench import meter
 from bench.ledger.load import uses
-from bench.ledger.world import ISSUER, Citizen, Place, Report, milliseconds, percentile
+from bench.ledger.world import ISSUER, RUNS, Citizen, Place, Report, milliseconds, percentile
 from consent.data_use import Use
 from consent.decisions import Asked
 from consent.sequencer import waiting
@@ -149,7 +149,7 @@ def _for_seconds(seconds: float, act: Callable[[int], None]) -> int:
         return sum(pool.map(work, range(CLIENTS)))
 
 
-def measure_bulk(place: Place, report: Report, rows: int = 30_000, rounds: int = 3) -> None:
+def measure_bulk(place: Place, report: Report, rows: int = 30_000, rounds: int = RUNS) -> None:
     """Measure uses of many people appended at once, durable."""
     kinds, installation = uses(), place.installation
     for each, name in ((1, "one"), (10, "ten")):
