@@ -6,17 +6,19 @@ archive, on pages of its own: the newest uses never wait for a file.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from itertools import islice
+from typing import Any
 
 import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Select,
     Subquery,
     bindparam,
     case,
@@ -128,6 +130,7 @@ _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _OWN = data_use.c.subject_id == bindparam("subject", type_=Identifier)
 _MONTHS = 13
 """So many months are told at most: twelve, and what there was of the one before."""
+_LONG = 1_000
 
 
 @cache
@@ -162,13 +165,28 @@ def _counted(*conditions: ColumnElement[bool], month: ColumnElement[int] | None 
     return select(*by, *figures).where(*conditions).group_by(*by).subquery("counted")
 
 
+class _Count:
+    """A query that counts one record's entries. Its plan is kept; for a long record it is made anew, as
+    then it has to be one for many entries.
+    """
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._query = query
+        self._kept = Statement(query)
+
+    def rows(self, db: Connection, asked: Mapping[str, Any], length: int) -> Sequence[Any]:
+        if length <= _LONG:
+            return self._kept.all(db, asked)
+        return db.execute(self._query, asked).all()
+
+
 _end = Statement(
     select(subject_chain.c.length, subject_chain.c.latest_at).where(
         subject_chain.c.subject_id == bindparam("subject")
     )
 )
 _of_agencies = _counted(_OWN, data_use.c.position > bindparam("above", type_=Integer))
-_agencies = Statement(
+_agencies = _Count(
     select(
         use_terms.c.client_id,
         use_terms.c.outcome,
@@ -186,7 +204,7 @@ _of_months = _counted(
         else_=0,
     ),
 )
-_months = Statement(
+_months = _Count(
     select(
         use_terms.c.client_id,
         use_terms.c.attributes,
@@ -322,9 +340,10 @@ class History:
         Raises:
             ArchiveError: a file of the archive is missing or damaged.
         """
-        asked = {"subject": self._subject_id, "above": self._length() - latest}
+        length = self._length()
+        asked = {"subject": self._subject_id, "above": length - latest}
         found: dict[str, Agency] = {}
-        for row in _agencies.all(self._db, asked):
+        for row in _agencies.rows(self._db, asked, length):
             names = _names_in(row.attributes)
             if not self._may_tell(row.client_id, names):
                 continue
@@ -386,7 +405,7 @@ class History:
         asked = {"subject": self._subject_id, "since": since, "above": above}
         for number in range(_MONTHS):
             asked[f"month_{number}"] = begins[number] if number < len(begins) else _NEVER
-        for row in _months.all(self._db, asked):
+        for row in _months.rows(self._db, asked, end.length):
             names = _names_in(row.attributes)
             if (agency and row.client_id != agency) or not self._may_tell(row.client_id, names):
                 continue
