@@ -156,6 +156,7 @@ class Installation:
         self.messengers = _messengers(settings)
         self.readings = Readings(self.registers, clock)
         self.known_terms = KnownTerms()
+        self.archive_folder = settings.archive_folder
         self.card_trust = _card_trust(settings)
         self.data_centres = AddressList.read(settings.data_centres_file)
         self.places = read_places(settings.network_places_file)
@@ -367,7 +368,7 @@ class Services:
     def archive(self) -> Archive:
         """Uses that were moved out of the database."""
         i = self.installation
-        return Archive(self.db, i.vault, i.settings.archive_folder, i.ledger_index)
+        return Archive(self.db, i.vault, i.archive_folder, i.ledger_index)
 
     def history(self, subject_id: str, *, without: frozenset[str] = frozenset()) -> History:
         """Return a subject's record of uses as people read it."""
@@ -392,6 +393,12 @@ class Services:
         return Outbox(self.db, i.clock, i.chance, i.vault)
 
     @lazily
+    def logout(self) -> BackChannelLogout:
+        """Telling relying parties that somebody is signed out."""
+        i = self.installation
+        return BackChannelLogout(self.outbox, i.relying_parties, i.vault)
+
+    @lazily
     def grants(self) -> Grants:
         """Grants."""
         i = self.installation
@@ -401,8 +408,7 @@ class Services:
             i.settings.lifetimes,
             self.use_log,
             self.held,
-            self.mandates,
-            BackChannelLogout(self.outbox, i.relying_parties, i.vault),
+            self,
         )
 
     @lazily
@@ -630,6 +636,11 @@ class Services:
         return Interactions(self.db, i.clock, i.chance, i.vault, i.settings.lifetimes)
 
     @lazily
+    def refusals(self) -> Refusals:
+        """Refusals, which are entries too."""
+        return Refusals(self.use_log, self.limits)
+
+    @lazily
     def disclosure(self) -> Disclosure:
         """The gate through which attributes leave."""
         i = self.installation
@@ -637,16 +648,20 @@ class Services:
             vault=i.vault,
             clock=i.clock,
             issuer=i.settings.issuer,
-            subjects=self.subjects,
             held=self.held,
             readings=i.readings,
-            mandates=self.mandates,
-            accounts=self.accounts,
             use_log=self.use_log,
-            refusals=Refusals(self.use_log, self.limits),
-            sealing=self.sealing,
+            seldom=self,
             oversight_key=i.settings.oversight_key,
             correlation=self.correlation,
+        )
+
+    @lazily
+    def machines(self) -> Machines:
+        """Keys that act for organisations."""
+        i = self.installation
+        return Machines(
+            self.db, i.clock, self.mandates, i.relying_parties, i.registers, self.disclosure
         )
 
     @lazily
@@ -667,9 +682,7 @@ class Services:
             tokens=i.tokens,
             disclosure=self.disclosure,
             sealing_clients=i.settings.sealing_clients,
-            machines=Machines(
-                self.db, i.clock, self.mandates, i.relying_parties, i.registers, self.disclosure
-            ),
+            seldom=self,
             client_authentication=ClientAuthentication(
                 db=self.db,
                 clock=i.clock,

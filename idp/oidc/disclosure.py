@@ -5,7 +5,7 @@ use entry is written in the same transaction (consent.md 5.3, invariants 1 and 2
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from accounts import legal_clock
 from accounts.account import Account, AccountKind, Accounts
@@ -46,6 +46,21 @@ _OWN_SECRETS_FROM = 7
 """From this age a child's private life needs the child's own word too (Law 91/2025 Art. 24)."""
 
 
+class Seldom(Protocol):
+    """What only some releases need, made when it is asked for."""
+
+    @property
+    def subjects(self) -> Subjects: ...  # noqa: D102
+    @property
+    def mandates(self) -> Mandates: ...  # noqa: D102
+    @property
+    def accounts(self) -> Accounts: ...  # noqa: D102
+    @property
+    def refusals(self) -> Refusals: ...  # noqa: D102
+    @property
+    def sealing(self) -> Sealing: ...  # noqa: D102
+
+
 @dataclass(slots=True)
 class Disclosure:
     """Releases claims of one request's subjects."""
@@ -53,14 +68,10 @@ class Disclosure:
     vault: Vault
     clock: Clock
     issuer: str
-    subjects: Subjects
     held: HeldAttributes
     readings: Readings
-    mandates: Mandates
-    accounts: Accounts
     use_log: UseLog
-    refusals: Refusals
-    sealing: Sealing
+    seldom: Seldom
     oversight_key: bytes | None
     correlation: str
 
@@ -86,7 +97,7 @@ class Disclosure:
         allowed = relying_party.claims
         asked = tuple(claim for claim in wanted if claim in allowed)
         about_her = asked
-        mandate = self.mandates.find(grant.mandate_id) if grant.mandate_id else None
+        mandate = self.seldom.mandates.find(grant.mandate_id) if grant.mandate_id else None
         if mandate is None:
             payload.update(self._permitted_values(grant, asked))
         elif mandate.type in FOR_PEOPLE:
@@ -109,7 +120,7 @@ class Disclosure:
         else:
             assert mandate is None and self.oversight_key is not None  # noqa: S101, PT018 - judged before
             use = self._use(grant, channel, tuple(payload))
-            self.sealing.record(use, seal, self.oversight_key, self.subjects)
+            self.seldom.sealing.record(use, seal, self.oversight_key, self.seldom.subjects)
         return payload
 
     def log_introspection(self, grant: Grant, attributes: tuple[str, ...]) -> None:
@@ -129,13 +140,13 @@ class Disclosure:
         that it is of, and not given.
         """
         use = self._use(grant, channel, attributes or ("sub",))
-        self.refusals.note(replace(use, client_id=client_id or grant.client_id), reason)
+        self.seldom.refusals.note(replace(use, client_id=client_id or grant.client_id), reason)
 
     def refuse_without_grant(self, asked: Asked, reason: Reason) -> None:
         """Write down that what was asked for was not given, where there is no grant: she said no, or
         what the code stood on had ended before it was redeemed.
         """
-        self.refusals.note(
+        self.seldom.refusals.note(
             Use(
                 subject_id=asked.subject_id,
                 client_id=asked.client_id,
@@ -234,7 +245,7 @@ class Disclosure:
     def _numbers(self, subject_id: str) -> dict[IdentifierType, str]:
         return {
             known.type: known.value
-            for known in self.subjects.identifiers_of(subject_id)
+            for known in self.seldom.subjects.identifiers_of(subject_id)
             if known.valid_to is None
         }
 
@@ -292,7 +303,7 @@ class Disclosure:
     def _organisation_number(self, grant: Grant) -> str | None:
         acted_for = grant.acting_for
         number = IdentifierType.ORGANISATION_NUMBER
-        return self.subjects.bears(acted_for, number) if acted_for else None
+        return self.seldom.subjects.bears(acted_for, number) if acted_for else None
 
     def _fresh(
         self, subject_id: str, kind: str, wanted: Iterable[str], acting: str | None = None
@@ -319,7 +330,7 @@ class Disclosure:
     def _represented_organisation(
         self, mandate: Mandate, held: dict[Source, Held]
     ) -> dict[str, Any]:
-        tax_code = self.subjects.bears(mandate.principal_id, IdentifierType.TAX_CODE)
+        tax_code = self.seldom.subjects.bears(mandate.principal_id, IdentifierType.TAX_CODE)
         return {
             "sub": tax_code or "",
             "sub_id_type": "urn:vn:eid:tax-code",
@@ -380,7 +391,7 @@ class Disclosure:
         return may_tell_secrets(mandate, self.held, self.clock)
 
     def _account_of(self, mandate: Mandate) -> Account | None:
-        account = self.accounts.find_of_subject(mandate.principal_id)
+        account = self.seldom.accounts.find_of_subject(mandate.principal_id)
         return account if account is not None and account.closed_at is None else None
 
     def _log(self, grant: Grant, channel: Channel, attributes: tuple[str, ...]) -> None:

@@ -216,7 +216,7 @@ def _standing(
 ) -> dict[str, Any]:
     machine = provider.tokens.read_machine(form.get("token", ""))
     if machine is not None:
-        told = provider.machines.told(machine, relying_party)
+        told = provider.seldom.machines.told(machine, relying_party)
         return {"active": False} if told is None else _machine_told(provider, machine, told)
     token = _token(provider, form)
     grant = provider.grants.find(token.grant_id) if token else None

@@ -7,7 +7,7 @@ marks the grant's row, so each release needs to look at this one row only.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 from sqlalchemy import (
@@ -239,6 +239,15 @@ _WHY_ENDED = {
 }
 
 
+class Seldom(Protocol):
+    """What only some grants need, made when it is asked for."""
+
+    @property
+    def mandates(self) -> Mandates: ...  # noqa: D102
+    @property
+    def logout(self) -> BackChannelLogout: ...  # noqa: D102
+
+
 class Grants:
     """All grants.
 
@@ -254,16 +263,14 @@ class Grants:
         lifetimes: Lifetimes,
         use_log: UseLog,
         held: HeldAttributes,
-        mandates: Mandates,
-        logout: BackChannelLogout,
+        seldom: Seldom,
     ) -> None:
         self._db = db
         self._clock = clock
         self._lifetimes = lifetimes
         self._use_log = use_log
         self._held = held
-        self._mandates = mandates
-        self._logout = logout
+        self._seldom = seldom
 
     def redeem(self, code: AuthorizationCode) -> Grant:
         """Spend the code and return the grant it becomes.
@@ -450,7 +457,7 @@ class Grants:
         """
         if mandate_id is None:
             return True
-        found = self._mandates.find_in_force(mandate_id, agent_id)
+        found = self._seldom.mandates.find_in_force(mandate_id, agent_id)
         return found is not None and found.terms.permits(purpose)
 
     def _adopt(self, subject_id: str, row: Any) -> None:
@@ -470,7 +477,7 @@ class Grants:
 
     def _tell(self, ended: Sequence[Any]) -> None:
         for client_id, account_id, session_id in sorted({tuple(row) for row in ended}):
-            self._logout.tell(client_id, account_id, session_id)
+            self._seldom.logout.tell(client_id, account_id, session_id)
 
     def _revoke(self, *which: ColumnElement[bool]) -> int:
         return self._db.execute(

@@ -1,6 +1,7 @@
 """Everything the protocol endpoints work with during one request."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -15,6 +16,13 @@ from idp.oidc.machines import Machines
 from idp.oidc.relying_parties import RelyingParties
 from idp.oidc.tokens import Tokens
 from idp.settings import Lifetimes
+
+
+class Seldom(Protocol):
+    """What only some requests need, made when it is asked for."""
+
+    @property
+    def machines(self) -> Machines: ...  # noqa: D102
 
 
 @dataclass(slots=True)
@@ -34,5 +42,5 @@ class Provider:
     tokens: Tokens
     disclosure: Disclosure
     sealing_clients: frozenset[str]
-    machines: Machines
+    seldom: Seldom
     client_authentication: ClientAuthentication

@@ -234,7 +234,7 @@ class _MachineGrant(ClientCredentialsGrant):
         provider: Provider = self.server.provider
         form, holder = self.request.form, self.request.client
         key = provider.client_authentication.proved_by or ""
-        mandate = provider.machines.check(holder, key, form["mandate_id"], form["audience"])
+        mandate = provider.seldom.machines.check(holder, key, form["mandate_id"], form["audience"])
         now = provider.clock()
         ends = expiry(mandate, now + provider.lifetimes.access_token)
         audit.security_event("mandate.machine_acts", mandate=mandate.id, party=holder.client_id)
