@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from consent.data_use import Channel, Outcome, SubjectRole, Use, UseEntry
+from consent.data_use import Channel, Outcome, SubjectRole, Use, UseEntry, lost
 
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ID_BYTES = 16
@@ -55,15 +55,21 @@ def dictionary(terms: Iterable[bytes]) -> bytes:
 
 def spell(entries: Sequence[UseEntry], begin: datetime, known: bytes = b"") -> bytes:
     """Return the bytes of one person's entries; ``begin`` is the month's first moment, ``known`` the
-    dictionary of the file.
+    dictionary of the file. Of a lost entry nothing but a moment is put down.
     """
     ids = _Ids()
     terms: dict[bytes, int] = {}
-    numbers = [terms.setdefault(_spelled_terms(entry.use, ids), len(terms)) for entry in entries]
+    numbers = [
+        None if entry.is_lost else terms.setdefault(_spelled_terms(entry.use, ids), len(terms))
+        for entry in entries
+    ]
     moments, tails, rows = bytearray(), bytearray(), list[Any]()
     for entry, number in zip(entries, numbers, strict=True):
         use, is_short = entry.use, _tells_the_moment(entry.id, entry.at)
         moments += _microseconds(entry.at, begin).to_bytes(_MOMENT_BYTES, "big")
+        if number is None:
+            rows.append(None)
+            continue
         if is_short:
             tails += bytes.fromhex(entry.id)[-_TAIL_BYTES:]
         if is_short and not use.detail and ids.is_next(use.correlation):
@@ -123,7 +129,7 @@ def _entries(
     if len(rows) != len(commitments):
         raise ValueError("another number of entries")
     tails = moments + _MOMENT_BYTES * len(rows)
-    ids = tails + _TAIL_BYTES * sum(isinstance(row, int) or row[2] is None for row in rows)
+    ids = tails + _TAIL_BYTES * sum(_is_short(row) for row in rows)
     following = 1 + max(
         (one for term in terms for one in term[_OWN:] if type(one) is int), default=-1
     )
@@ -137,10 +143,13 @@ def _entries(
         return found.hex()
 
     for number, found in enumerate(rows):
-        row = [found, following, None] if isinstance(found, int) else found
-        following = max(following, *(1 + one for one in _numbers(row)))
         at_place = moments + _MOMENT_BYTES * number
         at = begin + _MICROSECOND * int.from_bytes(spelled[at_place:][:_MOMENT_BYTES], "big")
+        if found is None:
+            yield lost(subject_id, first + number, at, commitments[number])
+            continue
+        row = [found, following, None] if isinstance(found, int) else found
+        following = max(following, *(1 + one for one in _numbers(row)))
         if row[2] is None:
             own_id = f"{_milliseconds(at):012x}{spelled[tails:][:_TAIL_BYTES].hex()}"
             tails += _TAIL_BYTES
@@ -165,6 +174,11 @@ def _entries(
             detail={name: get(text) for name, text in (*row, {})[3].items()},
         )
         yield UseEntry(own_id, first + number, at, use, commitments[number])
+
+
+def _is_short(row: Any) -> bool:
+    """True when the entry's id is put down without its moment."""
+    return row is not None and (isinstance(row, int) or row[2] is None)
 
 
 def _numbers(row: Sequence[Any]) -> Iterator[int]:
