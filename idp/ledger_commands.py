@@ -116,10 +116,8 @@ def ledger_reconcile(day: datetime | None) -> None:
         yesterday = installation.clock().astimezone(UTC).date() - timedelta(days=1)
         try:
             result = reconciling.reconcile(installation, day.date() if day else yesterday)
-        except reconciling.TooLongAgoError as error:
-            raise _Failure(
-                "that day's uses are in the archive, and not compared any more"
-            ) from error
+        except ArchiveError as error:
+            raise _Failure(error.detail) from error
         for line in reconciling.told(result):
             click.echo(line)
         if result.unlogged:

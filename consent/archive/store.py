@@ -57,12 +57,6 @@ def who(index: bytes) -> bytes:
     return index[:WHO_BYTES]
 
 
-def is_archived(db: Connection, moment: datetime) -> bool:
-    """True when the uses of the moment's month are in the archive."""
-    of_month = use_archive.c.month == month_of(moment)
-    return db.execute(select(use_archive.c.part).where(of_month).limit(1)).first() is not None
-
-
 class Archive:
     """Reads the archive, within one transaction (``consent.old_uses.Old``)."""
 
