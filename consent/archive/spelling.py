@@ -1,14 +1,15 @@
 """How the entries of one person and month are spelled: compact, and taken apart into the very same.
 
 What differs from entry to entry by chance (identifiers, moments) cannot be compressed and is put down
-byte by byte. All else is short JSON, deflated; a dictionary that a file's blocks have in common makes
-of what many entries say a few bytes.
+byte by byte. All else is short JSON, deflated; what many entries say stands in a dictionary that a
+file's blocks have in common, and is told by its number there.
 """
 
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -25,6 +26,12 @@ _OWN = 8
 """So many members of a term are nobody's own."""
 _GREATEST_DICTIONARY = 24 * 1024
 # Of what every file's blocks may hold, in a form that deflating finds; the likeliest stands last.
+_SHAPES = (
+    b"[0,1,0,1,0,0],[[[1,0,1],[2,2,3],[3,4,5]],[0,1,2]],[[[1,0,1],[2,2,3]],[0,1,0]],"
+    b"[[[1,0,1],[2,0,1]],[0,1]],[[[1,0,1],[2,2,3]],[0,1]],[[[1,0,1]],[0,0,0]],"
+    b"[[[1,0,1]],[0,0]],[[[1,0,1]],[0]]"
+)
+"""How short blocks look, where their terms are told by numbers."""
 _COMMON = orjson.dumps(
     [
         *(role.value for role in SubjectRole),
@@ -50,7 +57,23 @@ def dictionary(terms: Iterable[bytes]) -> bytes:
             break
         kept.append(one)
     # What stands last is the nearest, and spelled the shortest.
-    return b"".join(reversed(kept))
+    return b"\n".join([*reversed(kept), _SHAPES])
+
+
+@lru_cache(maxsize=8)
+def _numbered(known: bytes) -> dict[bytes, int]:
+    """Return the numbers of a dictionary's terms, the likeliest first."""
+    return {one: number for number, one in enumerate(_lines(known)) if one}
+
+
+@lru_cache(maxsize=8)
+def _terms_of(known: bytes) -> list[list[Any]]:
+    return [orjson.loads(b"[%b]" % one) for one in _lines(known)]
+
+
+def _lines(known: bytes) -> list[bytes]:
+    # JSON has no line break in it.
+    return known.split(b"\n")[::-1]
 
 
 def spell(entries: Sequence[UseEntry], begin: datetime, known: bytes = b"") -> bytes:
@@ -60,7 +83,7 @@ def spell(entries: Sequence[UseEntry], begin: datetime, known: bytes = b"") -> b
     ids = _Ids()
     terms: dict[bytes, int] = {}
     numbers = [
-        None if entry.is_lost else terms.setdefault(_spelled_terms(entry.use, ids), len(terms))
+        None if entry.is_lost else terms.setdefault(_spelled_terms(entry, ids, known), len(terms))
         for entry in entries
     ]
     moments, tails, rows = bytearray(), bytearray(), list[Any]()
@@ -125,7 +148,11 @@ def _entries(
     size, start = _read_length(spelled)
     moments = start + size
     body = zlib.decompressobj(-15, zdict=_COMMON + known).decompress(spelled[start:moments])
-    terms, rows = orjson.loads(body)
+    own_terms, rows = orjson.loads(body)
+    terms: Any = [
+        [*_terms_of(known)[term[0]], *term[1:]] if isinstance(term[0], int) else term
+        for term in own_terms
+    ]
     if len(rows) != len(commitments):
         raise ValueError("another number of entries")
     tails = moments + _MOMENT_BYTES * len(rows)
@@ -188,12 +215,13 @@ def _numbers(row: Sequence[Any]) -> Iterator[int]:
             yield one
 
 
-def _spelled_terms(use: Use, ids: _Ids) -> bytes:
+def _spelled_terms(entry: UseEntry, ids: _Ids, known: bytes) -> bytes:
     """Return what several entries of a person have in common: what many people's have, and ids."""
+    use, number = entry.use, _numbered(known).get(common(entry))
     own = [ids.put(use.consent_id), ids.put(use.grant_id)]
     if use.other_party is not None:
         own.append(ids.put(use.other_party))
-    return orjson.dumps(_terms(use) + own)
+    return orjson.dumps((_terms(use) if number is None else [number]) + own)
 
 
 def _length(size: int) -> bytes:
