@@ -207,6 +207,22 @@ class UseEntry:
     use: Use
     commitment: bytes
 
+    @property
+    def is_lost(self) -> bool:
+        """True when only its commitment is left (``lost``)."""
+        return not self.id
+
+
+def lost(subject_id: str, position: int, at: datetime, commitment: bytes) -> UseEntry:
+    """Return what stands for an entry whose row was gone before it could be archived: its place and its
+    commitment, which what it seems to say does not fit. ``at`` is a moment near which it was made.
+    """
+    nothing = Use(
+        subject_id=subject_id, client_id=PROVIDER, channel=Channel.EXPORT, attributes=(),
+        purpose="", purpose_version=1, legal_basis="", correlation="",
+    )  # fmt: skip
+    return UseEntry("", position, at, nothing, commitment)
+
 
 def content_of(entry_id: str, position: int, at: datetime, use: Use) -> dict[str, Any]:
     """Return what an entry's commitment binds."""

@@ -6,7 +6,7 @@ was not received, or is not told. Days are of UTC.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import Clock, UTCDateTime, metadata
-from consent.data_use import ENTRIES, Channel, Outcome, data_use
+from consent.data_use import ENTRIES, Channel, Outcome, UseEntry, data_use
 from consent.use_receipts import spelled
 from consent.use_terms import use_terms
 
@@ -143,16 +143,58 @@ class Reconciled:
         }
 
 
-def compare(kind: Kind, party: str, ours: set[str], theirs: Iterable[str] | None) -> Comparison:
-    """Compare what the record has of a day with what the other side holds, by commitments."""
+@dataclass(frozen=True)
+class OldDay:
+    """A day that the database does not have any more: its entries, and the commitments of which nobody
+    can tell of which day and whose answers they are; they are recorded, whatever they say.
+    """
+
+    entries: Iterable[UseEntry]
+    untold: Collection[bytes] = ()
+
+
+def compare(
+    kind: Kind,
+    party: str,
+    ours: set[str],
+    theirs: Iterable[str] | None,
+    untold: Container[str] = frozenset(),
+) -> Comparison:
+    """Compare what the record has of a day with what the other side holds, by commitments. Those of
+    ``untold`` are recorded, but nobody can tell of which day or side.
+    """
     if theirs is None:
         return Comparison(kind, party, len(ours), None, 0, 0)
     listed = list(theirs)
-    unlogged = sorted(one for one in listed if one not in ours)
+    unlogged = sorted(one for one in listed if one not in ours and one not in untold)
     missing = len(ours - set(listed))
     return Comparison(
         kind, party, len(ours), len(listed), len(unlogged), missing, tuple(unlogged[:_GAPS_KEPT])
     )
+
+
+def _recorded_of(old: OldDay) -> dict[tuple[Kind, str], set[str]]:
+    counted = {*RELEASES, Channel.CONNECTOR_PULL}
+    return _by_side(
+        (one.use.client_id, one.use.channel, one.use.detail, one.commitment)
+        for one in old.entries
+        if one.use.outcome is Outcome.RELEASED and one.use.channel in counted
+    )
+
+
+def _by_side(
+    entries: Iterable[tuple[str, str, Mapping[str, str], bytes]],
+) -> dict[tuple[Kind, str], set[str]]:
+    """Return commitments by who should hold them, from client, channel, detail and commitment."""
+    found: dict[tuple[Kind, str], set[str]] = {}
+    for client_id, channel, detail, commitment in entries:
+        side = (Kind.RELYING_PARTY, client_id)
+        if channel == Channel.CONNECTOR_PULL.value:
+            if not detail:
+                continue  # of before receipts: no register has one
+            side = (Kind.REGISTER, detail["register"])
+        found.setdefault(side, set()).add(spelled(commitment))
+    return found
 
 
 class Reconciliations:
@@ -205,32 +247,49 @@ class Reconciliations:
             )
             .execution_options(yield_per=1000)
         )
-        found: dict[tuple[Kind, str], set[str]] = {}
-        for row in rows:
-            side = (Kind.RELYING_PARTY, row.client_id)
-            if row.channel == Channel.CONNECTOR_PULL.value:
-                if not row.detail:
-                    continue  # of before receipts: no register has one
-                side = (Kind.REGISTER, orjson.loads(row.detail)["register"])
-            found.setdefault(side, set()).add(spelled(row.commitment))
-        return found
+        return _by_side(
+            (
+                row.client_id,
+                row.channel,
+                orjson.loads(row.detail) if row.detail else {},
+                row.commitment,
+            )
+            for row in rows
+        )
 
-    def run(self, day: date, registers: Mapping[str, Iterable[str] | None]) -> Reconciled:
+    def run(
+        self,
+        day: date,
+        registers: Mapping[str, Iterable[str] | None],
+        old: OldDay | None = None,
+    ) -> Reconciled:
         """Compare a day with what the registers list (None: no answer) and relying parties hold, and
-        keep the result in place of an earlier one.
+        keep the result in place of an earlier one. What relying parties told is forgotten after
+        ``REPORTED_WITHIN``; of then on what it once came to stays. ``old`` is a day that the
+        database does not have any more.
         """
-        recorded, held = self.recorded(day), self.held(day)
-        sides = {(Kind.REGISTER, name) for name in registers}
-        sides |= {(Kind.RELYING_PARTY, client_id) for client_id in held} | recorded.keys()
+        recorded, held = self.recorded(day) if old is None else _recorded_of(old), self.held(day)
+        untold = {spelled(one) for one in old.untold} if old else set[str]()
+        before = self.of(day)
+        earlier = {
+            one.party: one
+            for one in (before.comparisons if before else ())
+            if one.kind is Kind.RELYING_PARTY and one.theirs is not None and one.party not in held
+        }
+        sides = {(Kind.REGISTER, name) for name in registers} | recorded.keys()
+        sides |= {(Kind.RELYING_PARTY, client_id) for client_id in (*held, *earlier)}
         result = Reconciled(
             day,
             self._clock(),
             tuple(
-                compare(
+                earlier[party]
+                if kind is Kind.RELYING_PARTY and party in earlier
+                else compare(
                     kind,
                     party,
                     recorded.get((kind, party), set()),
                     registers.get(party) if kind is Kind.REGISTER else held.get(party),
+                    untold,
                 )
                 for kind, party in sorted(sides)
             ),

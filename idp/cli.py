@@ -355,7 +355,8 @@ def account() -> None:
 def account_show(identifier: str) -> None:
     """Show an account by login, personal number, passport, residence card or account id."""
     with _told(), _transaction() as services:
-        _show(services, _found(services, identifier))
+        shown = _show(services, _found(services, identifier))
+    click.echo(shown)
 
 
 @account.command("lock")
@@ -371,10 +372,11 @@ def account_lock(identifier: str, reason: str, ground: str) -> None:
     """Lock an account: sessions end and every token dies in the same transaction."""
     with _told(), _transaction() as services:
         found = _found(services, identifier)
-        _show(
+        shown = _show(
             services,
             services.standing.lock(found.id, LockReason(reason), OPERATOR, ground=ground),
         )
+    click.echo(shown)
 
 
 @account.command("unlock")
@@ -387,7 +389,8 @@ def account_unlock(identifier: str, reason: str | None, ground: str) -> None:
         found = _found(services, identifier)
         for one in [LockReason(reason)] if reason else sorted(found.locks):
             services.standing.unlock(found.id, one, OPERATOR, ground=ground)
-        _show(services, services.accounts.account(found.id))
+        shown = _show(services, services.accounts.account(found.id))
+    click.echo(shown)
 
 
 @account.command("close")
@@ -398,10 +401,11 @@ def account_close(identifier: str, reason: str, ground: str) -> None:
     """Close an account for good: nothing opens it again, and its record is kept."""
     with _told(), _transaction() as services:
         found = _found(services, identifier)
-        _show(
+        shown = _show(
             services,
             services.standing.close(found.id, CloseReason(reason), OPERATOR, ground=ground),
         )
+    click.echo(shown)
 
 
 @account.command("renumber")
@@ -412,7 +416,8 @@ def account_renumber(identifier: str, personal_number: str) -> None:
     with _told(), _transaction() as services:
         found = _found(services, identifier)
         services.standing.renumber(found.id, personal_number)
-        _show(services, found)
+        shown = _show(services, found)
+    click.echo(shown)
 
 
 @account.command("naturalise")
@@ -425,7 +430,8 @@ def account_naturalise(identifier: str, personal_number: str, ground: str) -> No
         found = _found(services, identifier)
         made = services.standing.succeed(found.id, personal_number, OPERATOR, ground=ground)
         code = services.accounts.new_activation_code(made.id)
-        _show(services, made)
+        shown = _show(services, made)
+    click.echo(shown)
     click.echo(f"activation code: {code}")
 
 
@@ -436,11 +442,12 @@ def account_history(identifier: str) -> None:
     with _told(), _transaction() as services:
         found = _found(services, identifier)
         _note_look(services, found)
-        for event in services.accounts.history(found.id):
-            click.echo(
-                f"{event.at:%Y-%m-%d %H:%M:%S}\t{event.kind.value}\t{event.reason or '-'}\t"
-                f"{event.actor.kind.value}"
-            )
+        happened = services.accounts.history(found.id)
+    for event in happened:
+        click.echo(
+            f"{event.at:%Y-%m-%d %H:%M:%S}\t{event.kind.value}\t{event.reason or '-'}\t"
+            f"{event.actor.kind.value}"
+        )
 
 
 @main.group()
@@ -828,10 +835,11 @@ def _note_look(services: Services, found: Account) -> None:
     )
 
 
-def _show(services: Services, found: Account) -> None:
+def _show(services: Services, found: Account) -> str:
+    """Return what is told of an account, once the look is committed."""
     _note_look(services, found)
     locks = ", ".join(sorted(lock.value for lock in found.locks)) or "none"
-    click.echo(
+    return (
         f"account {found.id}\nkind {found.kind.value}\nlevel {found.level.value}\n"
         f"state {found.state.value}\nlocks {locks}\n"
         f"closed {found.closed_reason.value if found.closed_reason else 'no'}\n"

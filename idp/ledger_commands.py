@@ -3,19 +3,21 @@
 import base64
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from consent.archive.moving import NotYetError, listed
+from consent.archive.moving import Archived, NotYetError, listed
+from consent.archive.tampered import Finding
 from consent.errors import ArchiveError
 from consent.ledger import verify as verifier
 from consent.ledger.note import Note
@@ -30,6 +32,12 @@ from idp import ledger as keeping
 from idp.database import connect, for_reading
 from idp.services import Installation
 from idp.settings import SettingsError, read_settings
+
+_REFERENCE = re.compile(r"[\w ./-]{3,64}")
+_WAY_ON = (
+    "put them right with 'sen ledger mend --backup URL'; what no backup proves is moved as it was "
+    "found by 'sen archive set-aside MONTH --reference R'"
+)
 
 
 class _Failure(click.ClickException):
@@ -108,10 +116,8 @@ def ledger_reconcile(day: datetime | None) -> None:
         yesterday = installation.clock().astimezone(UTC).date() - timedelta(days=1)
         try:
             result = reconciling.reconcile(installation, day.date() if day else yesterday)
-        except reconciling.TooLongAgoError as error:
-            raise _Failure(
-                "that day's uses are in the archive, and not compared any more"
-            ) from error
+        except ArchiveError as error:
+            raise _Failure(error.detail) from error
         for line in reconciling.told(result):
             click.echo(line)
         if result.unlogged:
@@ -166,6 +172,35 @@ def ledger_check() -> None:
         click.echo("every chain is intact")
 
 
+@ledger.command("mend")
+@click.option(
+    "--backup",
+    metavar="URL",
+    envvar="SEN_BACKUP_DATABASE_URL",
+    help="The database of a backup, of the same version, restored beside this one.",
+)
+def ledger_mend(backup: str | None) -> None:
+    """Put rows of uses right that were changed or removed: by the published logs, and from a backup as far
+    as they prove that it has what was recorded. Fails where anything stays as it is.
+    """
+    with _installation() as installation, ExitStack() as stack:
+        older = connect(backup) if backup else None
+        if older is not None:
+            stack.callback(older.dispose)
+        try:
+            mended = list(archiving.mend(installation, older))
+        except ArchiveError as error:
+            raise _Failure(error.detail) from error
+        except ProgrammingError as error:
+            raise _Failure("the backup is of another version; migrate it first") from error
+        for one in mended:
+            done = "put right" if one.is_mended else "as it was: nothing proves what it said"
+            click.echo(f"{_told(one.finding)}: {done}", err=not one.is_mended)
+        if any(not one.is_mended for one in mended):
+            raise _Failure("not all could be put right; see docs/ledger.md")
+        click.echo(f"{len(mended)} put right" if mended else "every row is as it was published")
+
+
 @ledger.command("rebuild")
 def ledger_rebuild() -> None:
     """Make hashes, heads and map anew from the logs' entries; no server may run meanwhile."""
@@ -186,25 +221,68 @@ def archive_run() -> None:
         try:
             for one in archiving.run(installation):
                 count += 1
-                click.echo(
-                    f"{one.month}: {one.entries} uses of {one.people} people in {one.files} files, "
-                    f"{one.size / one.entries:.0f} bytes a use"
-                )
+                _tell_moved(one)
         except (ArchiveError, NotYetError, OSError) as error:
+            if isinstance(error, ArchiveError) and _tell_tampered(installation):
+                click.echo(_WAY_ON, err=True)
             raise _Failure(archiving.told(error)) from error
         if not count:
             click.echo("nothing is old enough")
 
 
+@archive.command("set-aside")
+@click.argument("month")
+@click.option("--reference", required=True, help="Of the inquiry; it is signed with the file.")
+def archive_set_aside(month: str, reference: str) -> None:
+    """Move MONTH (as 2026-03) with its entries that were tampered with and cannot be put right: they stay
+    as they were found, do not fit their commitments for ever, and are named in the signed manifest.
+    """
+    if not _REFERENCE.fullmatch(reference):
+        raise _Failure("a reference has 3 to 64 signs: letters, digits, blanks, . / - _")
+    with _installation() as installation:
+        _tell_tampered(installation, month)
+        try:
+            moved = archiving.set_aside(installation, month, reference)
+        except (ArchiveError, NotYetError, OSError) as error:
+            raise _Failure(archiving.told(error)) from error
+        _tell_moved(moved)
+        click.echo(f"{moved.aside} set aside under {reference}")
+
+
 @archive.command("list")
 def archive_list() -> None:
-    """Print the files there have to be, and what is in them."""
-    with _installation() as installation, for_reading(installation.engine).begin() as db:
-        for one in listed(db):
+    """Print the files there have to be, what is in them and what was set aside, and which entries keep
+    months in the database that ought to be in a file.
+    """
+    with _installation() as installation:
+        with for_reading(installation.engine).begin() as db:
+            known = listed(db)
+        for one in known:
             click.echo(
                 f"{one.file}\t{one.entries} uses\t{one.people} people\t"
                 f"{one.noted_at.isoformat(timespec='seconds')}\t{one.sha256}"
             )
+            for line in archiving.told_aside(installation, one.file):
+                click.echo(f"\t{line}")
+        try:
+            if _tell_tampered(installation):
+                click.echo(_WAY_ON, err=True)
+        except ArchiveError as error:
+            raise _Failure(error.detail) from error
+
+
+@archive.command("evidence")
+@click.argument("file")
+def archive_evidence(file: str) -> None:
+    """Print what was set aside in FILE as it was found, one entry a line, for who inquires. Each person
+    finds the look in her record.
+    """
+    with _installation() as installation:
+        try:
+            for one in archiving.evidence(installation, file):
+                click.echo(json.dumps(one, ensure_ascii=False))
+        except ArchiveError as error:
+            raise _Failure(error.detail) from error
 
 
 @archive.command("verify")
@@ -218,6 +296,28 @@ def archive_verify() -> None:
         if not are_good:
             raise _Failure("the archive is not as it was signed")
         click.echo("the archive is as it was signed, and no month is missing")
+
+
+def _tell_moved(one: Archived) -> None:
+    click.echo(
+        f"{one.month}: {one.entries} uses of {one.people} people in {one.files} files, "
+        f"{one.size / one.entries:.0f} bytes a use"
+    )
+
+
+def _tell_tampered(installation: Installation, month: str = "") -> int:
+    """Print what stands in the way of months, or of one; return how much it is."""
+    count = 0
+    for one in archiving.tampered(installation):
+        if not month or one.month == month:
+            count += 1
+            click.echo(_told(one), err=True)
+    return count
+
+
+def _told(one: Finding) -> str:
+    """Return a finding in words; the person is named as in the archive, by what names nobody."""
+    return archiving.told_entry(one.month, one.who, one.position, one.fault)
 
 
 @contextmanager

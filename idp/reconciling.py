@@ -11,8 +11,8 @@ from prometheus_client import Gauge
 
 from connectors.protocol import Unavailable
 from connectors.remote import Remote
-from consent.archive.store import is_archived
-from consent.reconciliation import Kind, Reconciled, Reconciliations
+from consent.archive.days import archived_day
+from consent.reconciliation import Kind, OldDay, Reconciled, Reconciliations
 from idp import audit
 from idp.database import for_reading
 from idp.services import Installation
@@ -43,25 +43,23 @@ def reconcile_due(installation: Installation) -> list[Reconciled]:
     return [reconcile(installation, day) for day in days if _is_due(installation, day)]
 
 
-class TooLongAgoError(Exception):
-    """The day's uses are in the archive, so nothing could be compared with what others hold."""
-
-
 def reconcile(installation: Installation, day: date) -> Reconciled:
-    """Compare one day, keep the result, and raise the alarm where something was never logged.
+    """Compare one day, keep the result, and raise the alarm where something was never logged. Of a day
+    in the archive the month's files are read.
 
     Raises:
-        TooLongAgoError: the day's uses are in the archive.
+        ArchiveError: a file of the archive is missing or damaged.
     """
+    folder = installation.settings.archive_folder
     with for_reading(installation.engine).begin() as db:
-        if is_archived(db, datetime.combine(day, time.min, UTC)):
-            raise TooLongAgoError
+        found = archived_day(db, installation.vault, folder, day)
+    old = OldDay(found.entries, found.untold) if found else None
     asked: list[Remote] = list(installation.registers.values())
     if installation.face_match is not None:
         asked.append(installation.face_match)
     listed = {register.name: _answered(register, day) for register in asked}
     with installation.engine.begin() as db:
-        result = Reconciliations(db, installation.clock).run(day, listed)
+        result = Reconciliations(db, installation.clock).run(day, listed, old)
     _UNLOGGED.set(result.unlogged)
     _COMPARED.set(datetime.combine(day, time.min, UTC).timestamp())
     for one in result.comparisons:

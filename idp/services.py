@@ -1,7 +1,7 @@
 """The composition root: what one process holds, and the typed objects one transaction works with."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -40,8 +40,9 @@ from connectors.registry import remote_face_match, remote_registers
 from connectors.remote import RemoteRegister
 from connectors.xroad import SecurityServer
 from consent.archive.store import Archive
+from consent.archive.tampered import not_as_recorded
 from consent.cases import Cases
-from consent.data_use import Recorded
+from consent.data_use import Recorded, UseEntry
 from consent.decisions import Consents
 from consent.history import History
 from consent.sealing import Sealing
@@ -373,6 +374,10 @@ class Services:
     def history(self, subject_id: str, *, without: frozenset[str] = frozenset()) -> History:
         """Return a subject's record of uses as people read it."""
         return History(self.db, subject_id, self.archive, without=without)
+
+    def not_as_recorded(self, subject_id: str, entries: Iterable[UseEntry]) -> frozenset[int]:
+        """Return the positions of those of a subject's entries that were changed since."""
+        return not_as_recorded(self.db, self.installation.vault, subject_id, entries)
 
     @lazily
     def use_log(self) -> UseLog:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.ledger import archived, kept, latency, proofs, reading, writing
+from bench.ledger import archived, events, kept, latency, proofs, reading, writing
 from bench.ledger.kept import Loaded
 from bench.ledger.load import add_people, lengths, load
 from bench.ledger.world import Place, Report, now, percentile, placed, sign_in_citizens
@@ -83,6 +83,7 @@ def main() -> int:
     parser.add_argument("--sqlite", action="store_true", help="SQLite in place of PostgreSQL")
     parser.add_argument("--times", type=int, default=1_000, help="reads of each kind")
     parser.add_argument("--trials", type=int, default=10_000, help="withdrawals in the race")
+    parser.add_argument("--withdrawals", type=int, default=200, help="whose events are awaited")
     parser.add_argument("--seconds", type=int, default=60, help="of light load and of releases")
     parser.add_argument("--sequence", type=float, default=3_600, help="seconds for the sequencer")
     parser.add_argument("--worlds", type=int, default=4_000, help="published runs to tell apart")
@@ -115,6 +116,7 @@ def main() -> int:
         sign_in_citizens(place)
         writing.measure_race(place, report, chosen.trials)
     latency.measure_latency(report, chosen.seconds, postgres=postgres)
+    events.measure_events(report, chosen.withdrawals, postgres=postgres)
     proofs.measure_privacy(report, chosen.worlds)
     took = time.monotonic() - start
     print(f"{took / 60:.0f} minutes; load average at the end {os.getloadavg()[0]:.1f}")

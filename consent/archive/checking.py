@@ -1,7 +1,7 @@
 """Holds files against the published logs: every entry of the month is there once, and as it was signed."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -103,9 +103,16 @@ def expected(state: LogState, month: Month, least: bytes, beyond: bytes) -> Expe
     return found
 
 
-def check_part(db: Connection, vault: Vault, file: PartFile, wanted: Expected) -> Found:
+def check_part(
+    db: Connection,
+    vault: Vault,
+    file: PartFile,
+    wanted: Expected,
+    others: Container[tuple[bytes, int]] = frozenset(),
+) -> Found:
     """Check every block of a file: that it holds just the entries ``wanted`` has for the person, but for
-    those whose time was over, and that each opens in its place to what its commitment binds.
+    those whose time was over, and that each opens in its place to what its commitment binds; but those
+    at the places ``others``, which were set aside, to something else.
 
     Raises:
         ArchiveError: something is missing, changed, added, or in another's place.
@@ -122,7 +129,7 @@ def check_part(db: Connection, vault: Vault, file: PartFile, wanted: Expected) -
             if person is None:
                 raise ArchiveError(f"{part.month}: a block belongs to nobody")
             found.removed += _compare(part, block, wanted.pop(block.who, {}), person.removed)
-            _open(part, block, person)
+            _open(part, block, person, others)
             found.people += 1
             found.entries += len(block.commitments)
             found.shredded += person.key is None
@@ -167,12 +174,19 @@ def _left(db: Connection, part: Part, wanted: Expected) -> int:
     return sum(map(len, wanted.values()))
 
 
-def _open(part: Part, block: Block, person: rows.Person) -> None:
+def _open(
+    part: Part, block: Block, person: rows.Person, others: Container[tuple[bytes, int]]
+) -> None:
     if person.key is None:
         return
     for entry in part.entries(block, person.subject_id, person.key):
-        if bound(entry, person.key) != entry.commitment:
-            raise ArchiveError(f"{part.month}: an entry is not the one its commitment binds")
+        is_bound = bound(entry, person.key) == entry.commitment
+        if is_bound == ((block.who, entry.position) in others):
+            raise ArchiveError(
+                f"{part.month}: an entry that was set aside is as it was recorded"
+                if is_bound
+                else f"{part.month}: an entry is not the one its commitment binds"
+            )
 
 
 def bounds(leasts: list[bytes]) -> list[tuple[bytes, bytes]]:

@@ -9,8 +9,8 @@ import fcntl
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain as one_after_another
 from itertools import islice
@@ -22,9 +22,16 @@ from accounts.schema import Chance, Clock
 from accounts.vault import Vault
 from consent.archive import checking, parts, rows, spelling
 from consent.archive.checking import Month
-from consent.archive.manifest import Manifest, beside, hash_of
-from consent.archive.parts import SALT_BYTES, Part, PartFile
+from consent.archive.manifest import Aside, Manifest, beside, hash_of
+from consent.archive.parts import NONCE_BYTES, SALT_BYTES, Part, PartFile
 from consent.archive.store import begin_of, end_of, month_before, month_of, use_archive
+from consent.archive.tampered import (
+    CONTENT_IS_ANOTHER,
+    Fault,
+    Finding,
+    as_published,
+    examine,
+)
 from consent.data_use import UseEntry, bound, subject_chain, subject_key
 from consent.errors import ArchiveError
 from consent.ledger import chain
@@ -47,13 +54,16 @@ class NotYetError(Exception):
 
 @dataclass(frozen=True)
 class Archived:
-    """A month that was moved: so many files, with so many people's so many uses in so many bytes."""
+    """A month that was moved: so many files, with so many people's so many uses in so many bytes;
+    ``aside`` of them are not as they were published.
+    """
 
     month: str
     files: int
     people: int
     entries: int
     size: int
+    aside: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,46 @@ class Archiver:
                 if moved is not None:
                     yield moved
 
+    def set_aside(self, month: str, reference: str, keep_months: int) -> Archived:
+        """Move the month that is due next although entries of it are not what the published logs bind. The
+        file has the logs' commitments and, under them, the rows as they were found, so everybody who
+        reads or proves them sees that they do not fit; the manifest names each with the ``reference``.
+
+        Raises:
+            ArchiveError: as for ``run``; the month is not the next one, nothing stands in its way, or
+                what does cannot be kept, because the key it would be sealed by is gone.
+            NotYetError: uses of the month are not in the published logs.
+            OSError: the folder cannot be used.
+        """
+        until = month_before(month_of(self._clock()), keep_months)
+        with self._reader.begin() as db:
+            due = [one for one in self._due(db) if one.month < until]
+            with_rows = (one for one in due if self._has_rows(db, one))
+            following = next(with_rows, None)
+        if following is None or following.month != month:
+            says = f"{following.month} is the next" if following else "nothing is old enough"
+            raise ArchiveError(f"{month} cannot be set aside: {says}")
+        with self._alone() as is_ours:
+            if not is_ours:
+                raise ArchiveError("another process is moving uses")
+            with self._reader.begin() as db:
+                self._check_folder(listed(db))
+            moved = self._move(following, reference)
+        assert moved is not None  # noqa: S101 - it has rows
+        return moved
+
+    def waiting(self, keep_months: int | None = None) -> list[Month]:
+        """Return the months of which the database holds uses, oldest first; with ``keep_months`` those
+        that ought to be in the archive by now.
+        """
+        until = month_before(month_of(self._clock()), keep_months or 0)
+        with self._reader.begin() as db:
+            return [
+                month
+                for month in self._due(db)
+                if (keep_months is None or month.month < until) and self._has_rows(db, month)
+            ]
+
     def let_go(self, before: datetime) -> int:
         """Remove the months that ended before the moment: from the chains, which keep how many entries
         they were and the head after them, and then the files. Return how many entries went.
@@ -167,51 +217,91 @@ class Archiver:
             if name not in known and oldest is not None and name >= month_of(oldest)
         ]
 
-    def _move(self, month: Month) -> Archived | None:
+    @staticmethod
+    def _has_rows(db: Connection, month: Month) -> bool:
+        return rows.are_there(db, begin_of(month.month), end_of(month.month))
+
+    def _move(self, month: Month, reference: str | None = None) -> Archived | None:
         begin, end = begin_of(month.month), end_of(month.month)
         with self._reader.begin() as db:
             rows.read_whole(db)
-            if not rows.are_there(db, begin, end):
+            if not self._has_rows(db, month):
                 return None
             if late := rows.unpublished(db, begin, end):
                 raise NotYetError(f"{month.month}: {late} uses are not in the published logs")
             state = LogState(db)
             checking.check_roots(state, month)
-            written = list(self._write(db, month, begin, end))
+            found = [] if reference is None else self._tampered(db, month)
+            written = list(self._write(db, month, begin, end, found))
             bounds = checking.bounds([PartFile(path).least for _, path in written])
             made = [
-                self._checked(db, state, month, part, path, answers_for, len(written))
+                self._checked(db, state, month, part, path, answers_for, len(written), found)
                 for (part, path), answers_for in zip(written, bounds, strict=True)
             ]
+        made = [replace(one, reference=reference or "") for one in made]
         self._publish(made, [path for _, path in written])
         self._note(made, begin, end)
         _sweep(self._folder, month.month, {one.file for one in made})
         return Archived(
             month.month, len(made), sum(one.rows for one in made),
             sum(one.entries for one in made), sum(one.size for one in made),
+            sum(len(one.aside) for one in made),
         )  # fmt: skip
 
+    def _tampered(self, db: Connection, month: Month) -> list[Finding]:
+        found = list(examine(db, self._vault, month))
+        if not found:
+            raise ArchiveError(f"nothing of {month.month} was tampered with")
+        if any(one.fault is Fault.NO_KEY for one in found):
+            raise ArchiveError(
+                f"{month.month}: a key is gone, so what it should seal cannot be kept; put it back "
+                "by 'sen ledger mend --backup'"
+            )
+        if unseen := rows.unseen(db, begin_of(month.month), end_of(month.month)):
+            raise ArchiveError(
+                f"{month.month}: {unseen} rows are nobody's, or what they have in common with "
+                "others is gone; put it back by 'sen ledger mend --backup'"
+            )
+        return found
+
     def _write(
-        self, db: Connection, month: Month, begin: datetime, end: datetime
+        self, db: Connection, month: Month, begin: datetime, end: datetime, found: list[Finding]
     ) -> Iterator[tuple[Part, Path]]:
-        own = self._proved(rows.by_person(db, self._vault, begin, end))
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         number = 0
-        while sample := list(islice(own, min(_SAMPLE, self._part_people))):
-            part = Part(month.month, number, self._chance(SALT_BYTES), _dictionary(sample))
-            rest = islice(own, self._part_people - len(sample))
-            path = self._folder / f".uses-{month.month}-{number:03}.new"
-            with path.open("wb") as file:
-                os.fchmod(file.fileno(), 0o600)
-                blocks = (
-                    part.block(person.who, entries, key)
-                    for person, entries, key in one_after_another(sample, rest)
-                )
-                parts.write(file, part, blocks)
-                file.flush()
-                os.fsync(file.fileno())
-            yield part, path
-            number += 1
+        with closing(rows.by_person(db, self._vault, begin, end)) as people:
+            own = self._as_found(db, people, found, begin, end) if found else self._proved(people)
+            while sample := list(islice(own, min(_SAMPLE, self._part_people))):
+                part = Part(month.month, number, self._chance(SALT_BYTES), _dictionary(sample))
+                rest = islice(own, self._part_people - len(sample))
+                path = self._folder / f".uses-{month.month}-{number:03}.new"
+                with path.open("wb") as file:
+                    os.fchmod(file.fileno(), 0o600)
+                    blocks = (
+                        part.block(person.who, entries, key)
+                        for person, entries, key in one_after_another(sample, rest)
+                    )
+                    parts.write(file, part, blocks)
+                    file.flush()
+                    os.fsync(file.fileno())
+                yield part, path
+                number += 1
+
+    def _as_found(
+        self, db: Connection, people: Iterable[tuple[rows.Person, list[UseEntry]]],
+        found: Sequence[Finding], begin: datetime, end: datetime,
+    ) -> Iterator[tuple[rows.Person, list[UseEntry], bytes]]:  # fmt: skip
+        """Let through whatever is to be set aside; the file is held against the logs afterwards."""
+        findings: dict[bytes, list[Finding]] = {}
+        for one in found:
+            findings.setdefault(one.who, []).append(one)
+        known = rows.people(db, self._vault, findings, begin.year)
+        seen = rows.with_uses(db, (one.subject_id for one in known.values()), begin, end)
+        gone = {who: one for who, one in known.items() if one.subject_id not in seen}
+        for person, entries in as_published(people, gone, findings, begin):
+            if person.key is None:
+                raise ArchiveError("a key went meanwhile")
+            yield person, entries, person.key
 
     @staticmethod
     def _proved(
@@ -232,16 +322,19 @@ class Archiver:
 
     def _checked(
         self, db: Connection, state: LogState, month: Month, part: Part, path: Path,
-        answers_for: tuple[bytes, bytes], count: int,
+        answers_for: tuple[bytes, bytes], count: int, findings: Sequence[Finding],
     ) -> Manifest:  # fmt: skip
         file = PartFile(path)
         if file.part != part:
             raise ArchiveError(f"{path.name} was not written as it should be")
         wanted = checking.expected(state, month, *answers_for)
-        found = checking.check_part(db, self._vault, file, wanted)
+        own = [one for one in findings if answers_for[0] <= one.who < answers_for[1]]
+        others = {(one.who, one.position) for one in own if one.fault in CONTENT_IS_ANOTHER}
+        found = checking.check_part(db, self._vault, file, wanted, others)
         if found.shredded:
             raise ArchiveError(f"{month.month}: a key went meanwhile")
         return Manifest(
+            aside=tuple(self._asides(db, part, own)),
             month=month.month,
             part=part.number,
             parts=count,
@@ -256,6 +349,16 @@ class Archiver:
             logs=month.logs,
             made_at=self._clock(),
         )
+
+    def _asides(self, db: Connection, part: Part, found: Sequence[Finding]) -> Iterator[Aside]:
+        known = rows.people(db, self._vault, (one.who for one in found), part.year)
+        for one in found:
+            row, sealed = one.found, None
+            if row is not None and one.fault is Fault.ADDED:
+                key = known[one.who].key
+                assert key is not None  # noqa: S101 - without it nothing is set aside
+                sealed = part.sealed_row(one.who, row, key, self._chance(NONCE_BYTES))
+            yield Aside(one.who, one.position, one.fault, row.commitment if row else None, sealed)
 
     def _publish(self, made: Sequence[Manifest], written: Sequence[Path]) -> None:
         """Give the files their names, with what is said of them."""
@@ -281,7 +384,7 @@ class Archiver:
                         greatest=one.greatest.hex(), noted_at=self._clock(),
                     )
                 )  # fmt: skip
-            if rows.take_out(db, begin, end) != sum(one.entries for one in made):
+            if rows.take_out(db, begin, end) != sum(map(_rows_of, made)):
                 raise ArchiveError(f"{made[0].month}: the database's uses changed meanwhile")
 
     def _shorten(self, name: str, leasts: list[bytes], before: datetime) -> int:
@@ -324,6 +427,12 @@ class Archiver:
                 yield False
                 return
             yield True
+
+
+def _rows_of(made: Manifest) -> int:
+    """Return how many rows of the database a file stands for."""
+    faults = Counter(one.fault for one in made.aside)
+    return made.entries - faults[Fault.MISSING] + faults[Fault.ADDED]
 
 
 def _dictionary(sample: Sequence[tuple[rows.Person, list[UseEntry], bytes]]) -> bytes:

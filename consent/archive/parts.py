@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from consent.archive import spelling
-from consent.data_use import UseEntry
+from consent.data_use import UseEntry, content_of
 from consent.errors import ArchiveError
+from consent.ledger.canonical import canonical
 from consent.ledger.tree import HASH_BYTES
 
 FORMAT = "sen-id/use-archive/1"
@@ -37,8 +38,9 @@ GROUP = 512
 _GROUP_BYTES = 1 << 20
 _COLUMNS = ("who", "first", "commitments", "content")
 _META = b"sen-id"
+NONCE_BYTES = 12
 # A key seals one block and nothing else, so it needs no nonce that differs.
-_NONCE = bytes(12)
+_NONCE = bytes(NONCE_BYTES)
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,34 @@ class Part:
         except (InvalidTag, ValueError) as error:
             raise ArchiveError(f"{self.month}: a block does not open in its place") from error
 
+    def sealed_row(self, who: bytes, row: UseEntry, use_key: bytes, nonce: bytes) -> bytes:
+        """Return a row that no published log has, as it was found, sealed like a block: it goes when the
+        key of its person goes.
+        """
+        content = content_of(row.id, row.position, row.at, row.use)
+        plain = canonical({"row": content, "commitment": row.commitment.hex()})
+        return nonce + self._row_cipher(use_key, who).encrypt(nonce, plain, self.month.encode())
+
+    def opened_row(self, who: bytes, sealed: bytes, use_key: bytes) -> dict[str, Any]:
+        """Return what ``sealed_row`` sealed: ``row``, spelled as an entry is, and its ``commitment``.
+
+        Raises:
+            ArchiveError: it was changed, or the key is another's.
+        """
+        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        try:
+            plain = self._row_cipher(use_key, who).decrypt(nonce, rest, self.month.encode())
+        except InvalidTag as error:
+            raise ArchiveError(f"{self.month}: a row that was set aside does not open") from error
+        found: dict[str, Any] = orjson.loads(plain)
+        return found
+
     def _cipher(self, use_key: bytes, who: bytes, first: int) -> AESGCM:
         info = b"sen-id/use-archive/v1\x00" + self.month.encode() + who + first.to_bytes(4, "big")
+        return AESGCM(HKDF(SHA256(), 32, self.salt, info).derive(use_key))
+
+    def _row_cipher(self, use_key: bytes, who: bytes) -> AESGCM:
+        info = b"sen-id/use-archive/row/v1\x00" + self.month.encode() + who
         return AESGCM(HKDF(SHA256(), 32, self.salt, info).derive(use_key))
 
     def _place(self, who: bytes, first: int, commitments: Sequence[bytes]) -> bytes:

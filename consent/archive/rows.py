@@ -1,11 +1,23 @@
 """What the archive asks of the database's rows of uses, and of whose they are: all SQL on them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, cast, delete, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    cast,
+    delete,
+    func,
+    select,
+    text,
+)
 
 from accounts.schema import Identifier
 from accounts.vault import Vault
@@ -23,8 +35,14 @@ from consent.data_use import (
 )
 from consent.ledger.head_map import bucket_of
 from consent.log_state import ledger_head
+from consent.use_terms import use_terms
 
 _MANY = 500
+_ENDS = (
+    subject_chain.c.removed,
+    subject_chain.c.length.label("chain_length"),
+    ledger_head.c.length.label("published"),
+)
 _HEAD_AND_CHAIN = ledger_head.join(
     subject_chain, subject_chain.c.subject_id == ledger_head.c.subject_id
 )
@@ -36,12 +54,16 @@ def _as_id(table: Table) -> ColumnElement[str]:
 
 
 class Person(NamedTuple):
-    """Whose a block is: by what she is found, who she is, how many of her uses are gone, and her key."""
+    """Whose a block is: by what she is found, who she is, how many of her uses are gone, her key, and how
+    many her chain has, and the published logs.
+    """
 
     who: bytes
     subject_id: str
     removed: int
     key: bytes | None
+    length: int
+    published: int
 
 
 def read_whole(db: Connection) -> None:
@@ -58,26 +80,46 @@ def are_there(db: Connection, begin: datetime, end: datetime) -> bool:
 
 
 def unpublished(db: Connection, begin: datetime, end: datetime) -> int:
-    """Return how many uses of the time are not in the published logs."""
-    joined = data_use.outerjoin(ledger_head, data_use.c.subject_id == _as_id(ledger_head))
+    """Return how many uses of the time are not in the published logs, but will be: rows beyond the end of
+    their chains are no uses.
+    """
+    joined = data_use.join(subject_chain, data_use.c.subject_id == _as_id(subject_chain)).outerjoin(
+        ledger_head, data_use.c.subject_id == _as_id(ledger_head)
+    )
     late = data_use.c.position > func.coalesce(ledger_head.c.length, 0)
+    is_use = data_use.c.position <= subject_chain.c.length
     return db.execute(
         select(func.count())
         .select_from(joined)
-        .where(data_use.c.at >= begin, data_use.c.at < end, late)
+        .where(data_use.c.at >= begin, data_use.c.at < end, late, is_use)
+    ).scalar_one()
+
+
+def unseen(db: Connection, begin: datetime, end: datetime) -> int:
+    """Return how many rows of the time ``by_person`` does not see: nobody's who is in the logs, or without
+    what they have in common with others.
+    """
+    joined = data_use.outerjoin(
+        ledger_head, data_use.c.subject_id == _as_id(ledger_head)
+    ).outerjoin(use_terms, use_terms.c.id == data_use.c.terms)
+    is_unseen = ledger_head.c.subject_id.is_(None) | use_terms.c.id.is_(None)
+    return db.execute(
+        select(func.count())
+        .select_from(joined)
+        .where(data_use.c.at >= begin, data_use.c.at < end, is_unseen)
     ).scalar_one()
 
 
 def by_person(
     db: Connection, vault: Vault, begin: datetime, end: datetime
-) -> Iterator[tuple[Person, list[UseEntry]]]:
+) -> Generator[tuple[Person, list[UseEntry]]]:
     """Yield the uses of a time within one year by person, in the order of the head map."""
     at_year = (subject_key.c.subject_id == ledger_head.c.subject_id) & (
         subject_key.c.year == begin.year
     )
     rows = db.execute(
         select_entries()
-        .add_columns(ledger_head.c.idx, subject_chain.c.removed, subject_key.c.sealed)
+        .add_columns(ledger_head.c.idx, *_ENDS, subject_key.c.sealed)
         .select_from(
             ENTRIES.join(ledger_head, data_use.c.subject_id == _as_id(ledger_head))
             .join(subject_chain, subject_chain.c.subject_id == ledger_head.c.subject_id)
@@ -87,12 +129,26 @@ def by_person(
         .order_by(ledger_head.c.bucket, ledger_head.c.idx, data_use.c.position)
         .execution_options(yield_per=1000)
     )
-    for index, grouped in groupby(rows, key=lambda row: bytes(row.idx)):
-        own = list(grouped)
-        subject_id, sealed = own[0].subject_id, own[0].sealed
-        key = opened_key(vault, subject_id, begin.year, sealed)
-        person = Person(index[:WHO_BYTES], subject_id, own[0].removed, key)
-        yield person, [entry_of(row) for row in own]
+    # Whoever stops in the midst, for what was found, must not leave a cursor open.
+    with closing(rows):
+        for index, grouped in groupby(rows, key=lambda row: bytes(row.idx)):
+            own = list(grouped)
+            subject_id, sealed = own[0].subject_id, own[0].sealed
+            key = opened_key(vault, subject_id, begin.year, sealed)
+            person = _person(index[:WHO_BYTES], own[0], key)
+            yield person, [entry_of(row) for row in own]
+
+
+def with_uses(
+    db: Connection, subject_ids: Iterable[str], begin: datetime, end: datetime
+) -> set[str]:
+    """Return which of some subjects have rows of the time."""
+    within = (data_use.c.at >= begin, data_use.c.at < end)
+    asked, found = list(subject_ids), set[str]()
+    for place in range(0, len(asked), _MANY):
+        some = data_use.c.subject_id.in_(asked[place : place + _MANY])
+        found |= set(db.execute(select(data_use.c.subject_id).where(some, *within)).scalars())
+    return found
 
 
 def take_out(db: Connection, begin: datetime, end: datetime) -> int:
@@ -117,15 +173,17 @@ def people(db: Connection, vault: Vault, wanted: Iterable[bytes], year: int) -> 
     query = select(
         ledger_head.c.idx,
         ledger_head.c.subject_id,
-        subject_chain.c.removed,
+        *_ENDS,
         subject_key.c.sealed,
     ).select_from(_HEAD_AND_CHAIN.outerjoin(subject_key, at_year))
     return {
-        own: Person(
-            own, row.subject_id, row.removed, opened_key(vault, row.subject_id, year, row.sealed)
-        )
+        own: _person(own, row, opened_key(vault, row.subject_id, year, row.sealed))
         for own, row in _found(db, query, wanted)
     }
+
+
+def _person(who: bytes, row: Row[Any], key: bytes | None) -> Person:
+    return Person(who, row.subject_id, row.removed, key, row.chain_length, row.published)
 
 
 def removed(db: Connection, wanted: Iterable[bytes]) -> dict[bytes, int]:

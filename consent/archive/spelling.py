@@ -1,19 +1,20 @@
 """How the entries of one person and month are spelled: compact, and taken apart into the very same.
 
 What differs from entry to entry by chance (identifiers, moments) cannot be compressed and is put down
-byte by byte. All else is short JSON, deflated; a dictionary that a file's blocks have in common makes
-of what many entries say a few bytes.
+byte by byte. All else is short JSON, deflated; what many entries say stands in a dictionary that a
+file's blocks have in common, and is told by its number there.
 """
 
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from consent.data_use import Channel, Outcome, SubjectRole, Use, UseEntry
+from consent.data_use import Channel, Outcome, SubjectRole, Use, UseEntry, lost
 
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ID_BYTES = 16
@@ -25,6 +26,12 @@ _OWN = 8
 """So many members of a term are nobody's own."""
 _GREATEST_DICTIONARY = 24 * 1024
 # Of what every file's blocks may hold, in a form that deflating finds; the likeliest stands last.
+_SHAPES = (
+    b"[0,1,0,1,0,0],[[[1,0,1],[2,2,3],[3,4,5]],[0,1,2]],[[[1,0,1],[2,2,3]],[0,1,0]],"
+    b"[[[1,0,1],[2,0,1]],[0,1]],[[[1,0,1],[2,2,3]],[0,1]],[[[1,0,1]],[0,0,0]],"
+    b"[[[1,0,1]],[0,0]],[[[1,0,1]],[0]]"
+)
+"""How short blocks look, where their terms are told by numbers."""
 _COMMON = orjson.dumps(
     [
         *(role.value for role in SubjectRole),
@@ -50,20 +57,42 @@ def dictionary(terms: Iterable[bytes]) -> bytes:
             break
         kept.append(one)
     # What stands last is the nearest, and spelled the shortest.
-    return b"".join(reversed(kept))
+    return b"\n".join([*reversed(kept), _SHAPES])
+
+
+@lru_cache(maxsize=8)
+def _numbered(known: bytes) -> dict[bytes, int]:
+    """Return the numbers of a dictionary's terms, the likeliest first."""
+    return {one: number for number, one in enumerate(_lines(known)) if one}
+
+
+@lru_cache(maxsize=8)
+def _terms_of(known: bytes) -> list[list[Any]]:
+    return [orjson.loads(b"[%b]" % one) for one in _lines(known)]
+
+
+def _lines(known: bytes) -> list[bytes]:
+    # JSON has no line break in it.
+    return known.split(b"\n")[::-1]
 
 
 def spell(entries: Sequence[UseEntry], begin: datetime, known: bytes = b"") -> bytes:
     """Return the bytes of one person's entries; ``begin`` is the month's first moment, ``known`` the
-    dictionary of the file.
+    dictionary of the file. Of a lost entry nothing but a moment is put down.
     """
     ids = _Ids()
     terms: dict[bytes, int] = {}
-    numbers = [terms.setdefault(_spelled_terms(entry.use, ids), len(terms)) for entry in entries]
+    numbers = [
+        None if entry.is_lost else terms.setdefault(_spelled_terms(entry, ids, known), len(terms))
+        for entry in entries
+    ]
     moments, tails, rows = bytearray(), bytearray(), list[Any]()
     for entry, number in zip(entries, numbers, strict=True):
         use, is_short = entry.use, _tells_the_moment(entry.id, entry.at)
         moments += _microseconds(entry.at, begin).to_bytes(_MOMENT_BYTES, "big")
+        if number is None:
+            rows.append(None)
+            continue
         if is_short:
             tails += bytes.fromhex(entry.id)[-_TAIL_BYTES:]
         if is_short and not use.detail and ids.is_next(use.correlation):
@@ -119,11 +148,15 @@ def _entries(
     size, start = _read_length(spelled)
     moments = start + size
     body = zlib.decompressobj(-15, zdict=_COMMON + known).decompress(spelled[start:moments])
-    terms, rows = orjson.loads(body)
+    own_terms, rows = orjson.loads(body)
+    terms: Any = [
+        [*_terms_of(known)[term[0]], *term[1:]] if isinstance(term[0], int) else term
+        for term in own_terms
+    ]
     if len(rows) != len(commitments):
         raise ValueError("another number of entries")
     tails = moments + _MOMENT_BYTES * len(rows)
-    ids = tails + _TAIL_BYTES * sum(isinstance(row, int) or row[2] is None for row in rows)
+    ids = tails + _TAIL_BYTES * sum(_is_short(row) for row in rows)
     following = 1 + max(
         (one for term in terms for one in term[_OWN:] if type(one) is int), default=-1
     )
@@ -137,10 +170,13 @@ def _entries(
         return found.hex()
 
     for number, found in enumerate(rows):
-        row = [found, following, None] if isinstance(found, int) else found
-        following = max(following, *(1 + one for one in _numbers(row)))
         at_place = moments + _MOMENT_BYTES * number
         at = begin + _MICROSECOND * int.from_bytes(spelled[at_place:][:_MOMENT_BYTES], "big")
+        if found is None:
+            yield lost(subject_id, first + number, at, commitments[number])
+            continue
+        row = [found, following, None] if isinstance(found, int) else found
+        following = max(following, *(1 + one for one in _numbers(row)))
         if row[2] is None:
             own_id = f"{_milliseconds(at):012x}{spelled[tails:][:_TAIL_BYTES].hex()}"
             tails += _TAIL_BYTES
@@ -167,6 +203,11 @@ def _entries(
         yield UseEntry(own_id, first + number, at, use, commitments[number])
 
 
+def _is_short(row: Any) -> bool:
+    """True when the entry's id is put down without its moment."""
+    return row is not None and (isinstance(row, int) or row[2] is None)
+
+
 def _numbers(row: Sequence[Any]) -> Iterator[int]:
     yield -1
     for one in (*row[1:3], *(row[3].values() if len(row) > 3 else ())):
@@ -174,12 +215,13 @@ def _numbers(row: Sequence[Any]) -> Iterator[int]:
             yield one
 
 
-def _spelled_terms(use: Use, ids: _Ids) -> bytes:
+def _spelled_terms(entry: UseEntry, ids: _Ids, known: bytes) -> bytes:
     """Return what several entries of a person have in common: what many people's have, and ids."""
+    use, number = entry.use, _numbered(known).get(common(entry))
     own = [ids.put(use.consent_id), ids.put(use.grant_id)]
     if use.other_party is not None:
         own.append(ids.put(use.other_party))
-    return orjson.dumps(_terms(use) + own)
+    return orjson.dumps((_terms(use) if number is None else [number]) + own)
 
 
 def _length(size: int) -> bytes:

@@ -57,12 +57,6 @@ def who(index: bytes) -> bytes:
     return index[:WHO_BYTES]
 
 
-def is_archived(db: Connection, moment: datetime) -> bool:
-    """True when the uses of the moment's month are in the archive."""
-    of_month = use_archive.c.month == month_of(moment)
-    return db.execute(select(use_archive.c.part).where(of_month).limit(1)).first() is not None
-
-
 class Archive:
     """Reads the archive, within one transaction (``consent.old_uses.Old``)."""
 
@@ -115,13 +109,15 @@ class Archive:
 
     def _key(self, subject_id: str, year: int) -> bytes | None:
         if (subject_id, year) not in self._keys:
-            sealed = self._db.execute(
-                select(subject_key.c.sealed).where(
-                    subject_key.c.subject_id == subject_id, subject_key.c.year == year
-                )
-            ).scalar()
-            self._keys[subject_id, year] = opened_key(self._vault, subject_id, year, sealed)
+            self._keys[subject_id, year] = key_of(self._db, self._vault, subject_id, year)
         return self._keys[subject_id, year]
+
+
+def key_of(db: Connection, vault: Vault, subject_id: str, year: int) -> bytes | None:
+    """Return a person's key of a year as the database has it, None where it is gone."""
+    own = (subject_key.c.subject_id == subject_id, subject_key.c.year == year)
+    sealed = db.execute(select(subject_key.c.sealed).where(*own)).scalar()
+    return opened_key(vault, subject_id, year, sealed)
 
 
 def opened_key(vault: Vault, subject_id: str, year: int, sealed: bytes | None) -> bytes | None:

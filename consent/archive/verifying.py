@@ -12,7 +12,7 @@ from consent.archive import checking, rows
 from consent.archive.checking import Month
 from consent.archive.manifest import Manifest, beside, hash_of
 from consent.archive.moving import Listed, listed
-from consent.archive.parts import PartFile
+from consent.archive.parts import Part, PartFile
 from consent.archive.store import begin_of, end_of
 from consent.errors import ArchiveError
 from consent.ledger.note import VerifierKey
@@ -58,17 +58,23 @@ def _month(
         try:
             manifest = _signed(folder, key, one, month, len(files))
             wanted = checking.expected(state, month, *answers_for)
-            found = checking.check_part(db, vault, PartFile(folder / one.file), wanted)
+            file = PartFile(folder / one.file)
+            found = checking.check_part(db, vault, file, wanted, manifest.others)
             _compare(manifest, one, found)
+            _open_asides(db, vault, file.part, manifest)
         except ArchiveError as error:
             are_good = False
             yield Told(one.file, error.detail, is_good=False)
             continue
         entries, removed = entries + found.entries, removed + found.removed
+        aside = (
+            f"; {len(manifest.aside)} set aside ({manifest.reference})" if manifest.aside else ""
+        )
         shredded = f", of {found.shredded} nobody can read them" if found.shredded else ""
         yield Told(
             one.file,
-            f"{found.entries} uses of {found.people} people{shredded}, as signed and published",
+            f"{found.entries} uses of {found.people} people{shredded}, as signed and published"
+            f"{aside}",
         )
     if are_good and entries + removed != month.size:
         said = f"{month.size} uses are published, {entries} are here and {removed} were removed"
@@ -97,6 +103,19 @@ def _signed(folder: Path, key: VerifierKey, one: Listed, month: Month, count: in
     if dict(manifest.logs) != month.logs:
         raise ArchiveError("the month's logs have changed since")
     return manifest
+
+
+def _open_asides(db: Connection, vault: Vault, part: Part, manifest: Manifest) -> None:
+    """Check that the rows that were set aside open, as far as their people's keys are there.
+
+    Raises:
+        ArchiveError: one does not.
+    """
+    known = rows.people(db, vault, (one.who for one in manifest.aside), part.year)
+    for one in manifest.aside:
+        key = known[one.who].key if one.who in known else None
+        if one.sealed is not None and key is not None:
+            part.opened_row(one.who, one.sealed, key)
 
 
 def _compare(manifest: Manifest, one: Listed, found: checking.Found) -> None:

@@ -1,6 +1,6 @@
 """Use entries in plain words, grouped by day: the shape in which people read them."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -79,6 +79,8 @@ _REPORTED = {
     "transfer": N_("Says it sent this data abroad"),
     "erase": N_("Says it erased this data"),
 }
+_LOST = N_("What was recorded here was removed")
+_CHANGED = N_("What stands here is not what was recorded. The proof of the uses shows that too.")
 _KEY_CHECKED = N_("Checked that this system may act for the organisation")
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -152,20 +154,27 @@ def _other(party: str) -> str:
 
 
 def by_day(
-    entries: Iterable[UseEntry], *, of_another: bool = False, of: str = ""
+    entries: Iterable[UseEntry],
+    *,
+    of_another: bool = False,
+    of: str = "",
+    changed: Container[int] = (),
 ) -> list[dict[str, Any]]:
     """Return entries, newest first, grouped by the day in Viet Nam on which they happened; what one
     agency did again and again in a row is one item, with each time in it.
 
     ``of_another`` tells them to somebody who looks at another person's record, ``of`` is the
-    mandate by which she does.
+    mandate by which she does; ``changed`` are the positions of entries that are not what was recorded.
     """
     grouped = groupby(entries, key=lambda entry: entry.at.astimezone(TIME_ZONE).date())
     return [
         {
             "date": day,
             "entries": [
-                _folded(list(run), of_another, of) for _, run in groupby(part, key=_likeness)
+                _folded(list(run), of_another, of, changed=is_changed)
+                for (is_changed, _), run in groupby(
+                    part, key=lambda entry: (entry.position in changed, _likeness(entry))
+                )
             ],
         }
         for day, part in grouped
@@ -190,8 +199,8 @@ def _likeness(entry: UseEntry) -> UseEntry:
     return replace(entry, id="", position=0, at=_NEVER, commitment=b"", use=use)
 
 
-def _folded(run: list[UseEntry], of_another: bool, of: str) -> dict[str, Any]:
-    told = one(run[0], of_another=of_another, of=of)
+def _folded(run: list[UseEntry], of_another: bool, of: str, *, changed: bool) -> dict[str, Any]:
+    told = one(run[0], of_another=of_another, of=of, changed=changed)
     if len(run) > 1:
         told["times"] = [{"time": each.at, "href": _href(each, of)} for each in run]
     return told
@@ -201,8 +210,10 @@ def _href(entry: UseEntry, of: str) -> str:
     return f"/me/uses/{entry.position}" + (f"?of={of}" if of else "")
 
 
-def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str, Any]:
-    """Return one entry in plain words."""
+def one(
+    entry: UseEntry, *, of_another: bool = False, of: str = "", changed: bool = False
+) -> dict[str, Any]:
+    """Return one entry in plain words; ``changed`` when it is not what was recorded."""
     use, language = entry.use, flask.g.language
     basis = LEGAL_BASES.get(use.legal_basis)
     refused, why = use.outcome is Outcome.REFUSED, use.detail.get("reason")
@@ -222,6 +233,8 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
         action = _KEY_CHECKED
     if use.channel is Channel.RP_REPORTED:
         action = _REPORTED[use.detail["action"]]
+    if entry.is_lost:
+        action = _LOST
     told = use.attributes
     if is_organisation and "represents" in told:
         told = (*_REPRESENTED, *(claim for claim in told if claim != "represents"))
@@ -230,7 +243,7 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
     named = use.other_party is not None and not is_staff
     other_party = _other(use.other_party or "") if named else None
     return {
-        "id": entry.id,
+        "id": entry.id or entry.position,
         "href": _href(entry, of),
         "time": entry.at,
         "agency": agency(use.client_id),
@@ -248,6 +261,7 @@ def one(entry: UseEntry, *, of_another: bool = False, of: str = "") -> dict[str,
         if "sealed_at" in use.detail
         else None,
         "why_refused": translate(_REASONS[why]) if why else "",
-        "sign_in_only": not attributes,
+        "sign_in_only": not attributes and not entry.is_lost,
+        "changed": translate(_CHANGED) if changed or entry.is_lost else "",
         "reported": _reported(entry) if use.channel is Channel.RP_REPORTED else None,
     }

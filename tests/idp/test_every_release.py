@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,7 @@ from typing import Any, cast
 import flask
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from werkzeug.routing import IntegerConverter, Rule
 
 from accounts.applications import ApplicationKind
@@ -26,7 +27,8 @@ from accounts.attributes import DICTIONARY, Source
 from accounts.mandates import MandateType
 from accounts.officers import Role
 from connectors.protocol import Answer, Event, EventKind, NotFound, Query, Record
-from consent.data_use import PROVIDER, Channel, Use, UseEntry
+from consent.data_use import PROVIDER, Channel, Use, UseEntry, content_of
+from consent.sealing import open_for_oversight
 from consent.use_receipts import Evidence
 from idp import changes, limits
 from idp.door import Door
@@ -40,6 +42,7 @@ from tests.support.watched import Exchange, Faults, Watched, found_in
 from tests.support.world import World
 
 NOTHING = Path(__file__).parents[1] / "snapshots" / "releases_nothing.txt"
+OVERSIGHT = X25519PrivateKey.generate()
 ROUNDS = 20
 BY_PROTOCOL = {"relying_party.token", "relying_party.userinfo", "relying_party.introspect"}
 BY_PROTOCOL_CHANNELS = {Channel.ID_TOKEN, Channel.USERINFO, Channel.INTROSPECTION}
@@ -119,10 +122,17 @@ def watched(world: World) -> Iterator[Watched]:
     company = {**_values("company", Source.ENTERPRISES), "organization_name": COMPANY}
     company |= {"tax_code": TAX_CODE, "legal_representatives": [world.person("lan").number]}
     registers[Source.ENTERPRISES].records[TAX_CODE] = company
+    settings = world.installation.settings
+    world.installation.settings = replace(
+        settings,
+        oversight_key=OVERSIGHT.public_key().public_bytes_raw(),
+        sealing_clients=frozenset({"portal", "clinic"}),
+    )
     made = Watched(world.app, world.installation)
     world.target = cast("flask.Flask", made)
     yield made
     world.target = made.app
+    world.installation.settings = settings
 
 
 PEOPLE = ("lan", "minh", "hoa", "jean", "nga")
@@ -222,20 +232,38 @@ def unlogged(world: World, exchanges: list[Exchange]) -> list[Any]:
     return found
 
 
+def uses(exchange: Exchange) -> list[Use]:
+    """Return the uses that were committed, sealed ones as the oversight body reads them."""
+    return [_opened(one) for one in exchange.released]
+
+
+def _opened(entry: UseEntry) -> Use:
+    if entry.use.channel is not Channel.SEALED:
+        return entry.use
+    # What stands in clear says of nobody and nothing.
+    assert entry.use.attributes == ()
+    spelled = content_of(entry.id, entry.position, entry.at, entry.use)
+    found = open_for_oversight(OVERSIGHT, spelled)
+    return replace(
+        entry.use,
+        subject_id=found["subject_id"],
+        channel=Channel(found["channel"]),
+        attributes=tuple(found["attributes"]),
+    )
+
+
 def written(exchange: Exchange) -> Counter[frozenset[str]]:
     return Counter(
-        frozenset(one.use.attributes)
-        for one in exchange.released
-        if one.use.channel in BY_PROTOCOL_CHANNELS
+        frozenset(one.attributes) for one in uses(exchange) if one.channel in BY_PROTOCOL_CHANNELS
     )
 
 
 def names(exchange: Exchange, subject: str) -> set[str]:
     return {
         name
-        for one in exchange.released
-        if one.use.subject_id == subject and one.use.channel is not Channel.CONNECTOR_PULL
-        for name in one.use.attributes
+        for one in uses(exchange)
+        if one.subject_id == subject and one.channel is not Channel.CONNECTOR_PULL
+        for name in one.attributes
     }
 
 
@@ -317,7 +345,10 @@ def use_tokens(
 ) -> None:
     party, other = world.party(client_id), world.party(rng.choice(["portal", "basic"]))
     header = {"Authorization": f"Bearer {tokens.access}"}
-    match rng.choice(["get", "post", "form", "asks", "other asks", "refreshes", "asks of refresh"]):
+    ways = ["get", "sealed", "post", "form", "asks", "other asks", "refreshes", "asks of refresh"]
+    match rng.choice(ways):
+        case "sealed":
+            read_sealed(world, client_id, tokens, days=rng.randrange(90))
         case "get":
             party.userinfo(tokens.access)
         case "post":
@@ -340,6 +371,14 @@ def use_tokens(
             party.userinfo(f"{tokens.access}x")
 
 
+def read_sealed(world: World, client_id: str, tokens: Tokens, days: int = 30) -> None:
+    day = (world.installation.clock() + timedelta(days=days)).date()
+    seal = {"Seal-Use": f"class=investigation, case=CA/{days}, until={day}"}
+    world.party(client_id).client.get(
+        "/userinfo", headers={"Authorization": f"Bearer {tokens.access}", **seal}
+    )
+
+
 def mandates(world: World, login: str) -> list[str]:
     with world.transaction() as services:
         return [one.id for one in services.mandates.held_by(world.subject_in(services, login))]
@@ -353,11 +392,19 @@ def test_by_the_protocol_only_what_the_entry_names_is_told(
         arrive(world, rng)
         # So that registers are asked again.
         world.tick(hours=rng.choice([0, 1, 30]))
+    # Under a seal, for whom that is allowed and for whom it is not.
+    for name in ("portal", "bank"):
+        arrival = world.arrive(
+            name, "openid name birth offline_access", browser=browser_of(world, "lan")
+        )
+        read_sealed(world, name, arrival.tokens())
     judge(world, watched.exchanges)
     # The rounds were worth it: each endpoint told something, of each kind of person, and refused too.
     seen = Counter(one.endpoint for one in watched.exchanges if one.released)
     assert seen["relying_party.token"] > 8
     assert min(seen[one] for one in BY_PROTOCOL) > 3
+    entries = [one for exchange in watched.exchanges for one in exchange.released]
+    assert {"portal"} <= {e.use.client_id for e in entries if e.use.channel is Channel.SEALED}
     pulls = world.installation.registers.values()
     assert sum(len(one.asked) for one in pulls) > 4  # type: ignore[attr-defined]
     assert any(not one.released for one in watched.exchanges if one.endpoint in BY_PROTOCOL)

@@ -4,14 +4,16 @@ import base64
 import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import delete, update
 
 from accounts.subject import SubjectKind
-from consent.data_use import Channel, Use
+from consent.data_use import Channel, Use, data_use
 from consent.ledger.note import VerifierKey
 from consent.ledger.policy import Policy
 from consent.sealing import Seal, SealClass
@@ -20,7 +22,8 @@ from idp.cli import main
 from idp.database import connect
 from idp.services import Installation
 from tests.support.clock import Clock
-from tests.support.stores import INSTALLATION_SECRET, settings_for
+from tests.support.shelf import filled
+from tests.support.stores import INSTALLATION_SECRET, Templates, settings_for
 
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
 
@@ -131,12 +134,60 @@ def test_old_uses_are_moved_listed_and_verified(folder: Path, database_url: str)
     assert "000.parquet: 3 uses of 1 people, as signed" in sen("archive", "verify").output
     assert sen("ledger", "check").output.splitlines()[-1] == "every chain is intact"
     late = sen("ledger", "reconcile", "--day", "2024-03-05")
-    assert (late.exit_code, "are in the archive" in late.output) == (1, True)
+    assert (late.exit_code, "relying-party\tportal\tthe record has 3" in late.output) == (0, True)
     (folder / "archive" / "uses-2024-03-000.parquet").unlink()
+    late = sen("ledger", "reconcile", "--day", "2024-03-05")
+    assert (late.exit_code, "000.parquet is missing" in late.output) == (1, True)
     failed = sen("archive", "verify")
     assert failed.exit_code == 1
     assert "uses-2024-03-000.parquet: the file is missing" in failed.output
     assert "1 chains have entries that were changed or removed" in sen("ledger", "check").output
+    installation.engine.dispose()
+
+
+def test_what_was_tampered_with_is_named_mended_or_set_aside(
+    folder: Path, database_url: str, templates: Templates
+) -> None:
+    installation = Installation(
+        settings_for(database_url, folder), clock=Clock(datetime(2024, 3, 5, tzinfo=UTC))
+    )
+    shelf = filled(installation, installation.clock)  # type: ignore[arg-type]
+    with templates.copy("sqlite", empty=True) as backup:
+        engine = installation.engine
+        with closing(engine.raw_connection()) as raw:
+            raw.cursor().execute("VACUUM INTO ?", [backup.removeprefix("sqlite:///")])
+        changed = data_use.c.subject_id == shelf.people[0]
+        with engine.begin() as db:
+            db.execute(
+                update(data_use).where(changed, data_use.c.position == 2).values(correlation="x")
+            )
+            db.execute(update(data_use).where(changed, data_use.c.position == 3).values(terms=1))
+        who = installation.ledger_index(shelf.people[0])[:16].hex()
+        for failed in (sen("archive", "run"), sen("archive", "list"), sen("ledger", "mend")):
+            assert f"2024-03: entry 3 of {who} is gone" in failed.output
+            assert f"2024-03: entry 2 of {who} says something else" in failed.output
+        assert sen("archive", "run").exit_code == 1
+        assert sen("archive", "list").exit_code == 0
+        refused = sen("archive", "set-aside", "2024-03", "--reference", "7/2026")
+        assert "what they have in common with others is gone" in refused.output
+        assert sen("ledger", "mend", "--backup", backup).output.endswith("put right\n")
+        assert sen("ledger", "mend").output == "every row is as it was published\n"
+        with engine.begin() as db:
+            db.execute(delete(data_use).where(changed, data_use.c.position == 2))
+    aside = sen("archive", "set-aside", "2024-03", "--reference", "")
+    assert "a reference has 3 to 64 signs" in aside.output
+    aside = sen("archive", "set-aside", "2024-03", "--reference", "7/2026")
+    assert (aside.exit_code, "1 set aside under 7/2026" in aside.output) == (0, True)
+    assert sen("archive", "run").exit_code == 0
+    listed = f"set aside (7/2026): 2024-03: entry 2 of {who} is gone"
+    assert listed in sen("archive", "list").output
+    assert "1 set aside (7/2026)" in sen("archive", "verify").output
+    evidence = json.loads(sen("archive", "evidence", "uses-2024-03-000.parquet").output)
+    assert (evidence["fault"], evidence["row_found"]) == ("missing", None)
+    assert "is not listed" in sen("archive", "evidence", "../secret").output
+    assert "1 chains have entries that were changed" in sen("ledger", "check").output
+    again = sen("archive", "set-aside", "2024-03", "--reference", "7/2026")
+    assert (again.exit_code, "nothing is old enough" in again.output) == (1, True)
     installation.engine.dispose()
 
 

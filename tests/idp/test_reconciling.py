@@ -19,10 +19,10 @@ from accounts.subject import IdentifierType
 from connectors.protocol import Query, Record, Unavailable
 from connectors.simulation.server import Fault, Simulator
 from connectors.simulation.store import opened
-from consent.data_use import Recorded, data_use
+from consent.data_use import Recorded, data_use, subject_key
 from consent.reconciliation import Kind, Reconciled, Reconciliations
 from consent.use_receipts import Evidence, spelled
-from idp import ledger, reconciling
+from idp import archiving, ledger, reconciling
 from idp.services import Installation
 from tests.support.clock import Clock
 from tests.support.registers import enter_person, evidence, installed, population, running
@@ -198,6 +198,44 @@ def test_who_tells_nothing_is_named_and_a_register_is_asked_again(
     world.tick(minutes=61)
     (again,) = [one for one in reconciling.reconcile_due(world.installation) if one.day == day]
     assert again.silent == ("portal",)
+
+
+def test_a_day_in_the_archive_is_compared_as_before(
+    world: World, registers: Simulator, day: date
+) -> None:
+    read_again(world)
+    with world.transaction() as services:
+        mine = [
+            spelled(entry.commitment)
+            for entry in services.use_log.of_subject(world.subject_in(services, "lan"))
+            if entry.use.client_id == "portal" and entry.at.date() == day
+        ]
+    world.tick(hours=12)
+    # It holds all but one, and something that was never recorded.
+    invented = spelled(bytes(32))
+    assert told(world, day, [*mine[1:], invented]).status == 200
+    world.tick(hours=-12)
+    before = compared(world, day)
+    assert side(before, "portal") == (len(mine), len(mine), 1, 1)
+    world.tick(days=460)
+    ledger.sequencer(world.installation).run_once()
+    assert list(archiving.run(world.installation))
+    assert reconciling.reconcile(world.installation, day).comparisons == before.comparisons
+    # What parties told is forgotten in time, and what it came to then stays.
+    with world.transaction() as services:
+        kept = Reconciliations(services.db, world.installation.clock)
+        assert kept.purge(day + timedelta(days=40)) == 1
+    after = reconciling.reconcile(world.installation, day)
+    assert after.comparisons == before.comparisons
+    assert Reconciled(day, before.made_at, after.comparisons) == before
+    # Of entries that nobody can read any more nobody says that they were never recorded.
+    with world.transaction() as services:
+        of_hers = subject_key.c.subject_id == world.subject_in(services, "lan")
+        services.db.execute(delete(subject_key).where(of_hers))
+    ours, theirs, unlogged, _ = side(reconciling.reconcile(world.installation, day), "population")
+    assert (ours, unlogged) == (0, 0)
+    assert theirs is not None
+    assert theirs > 0
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])

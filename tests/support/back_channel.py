@@ -47,7 +47,7 @@ class BackChannel:
 @contextmanager
 def listening(world: World, *parties: str, what: str = "logout") -> Iterator[BackChannel]:
     """Have the relying parties registered with an address that is really there, for logout tokens or
-    for events.
+    for events, or for both.
     """
     channel = BackChannel(world)
 
@@ -71,9 +71,11 @@ def listening(world: World, *parties: str, what: str = "logout") -> Iterator[Bac
     threading.Thread(target=server.serve_forever, daemon=True).start()
     channel.place = f"127.0.0.1:{server.server_address[1]}"
     world.installation.outbound = Outbound(frozenset({channel.place}), plain_on_loopback=True)
-    members: dict[str, Any] = {"events_uri": f"http://{channel.place}/events"}
-    if what == "logout":
-        members = {
+    members: dict[str, Any] = {}
+    if what != "logout":
+        members |= {"events_uri": f"http://{channel.place}/events"}
+    if what != "events":
+        members |= {
             "backchannel_logout_uri": f"http://{channel.place}/logged-out",
             "backchannel_logout_session_required": True,
         }

@@ -81,7 +81,12 @@ def uses() -> str:
         "citizen/uses.html",
         section="uses",
         mark=confirmation.mark() if before is None else None,
-        days=timeline.by_day(shown, of_another=record.is_of_another, of=record.of),
+        days=timeline.by_day(
+            shown,
+            of_another=record.is_of_another,
+            of=record.of,
+            changed=context.services().not_as_recorded(record.subject_id, shown),
+        ),
         older=f"{base}{joint}before={following}" if following else None,
         now=context.installation().clock(),
         newest=base if before is not None else None,
@@ -149,7 +154,12 @@ def use(position: int) -> str:
     return flask.render_template(
         "citizen/use.html",
         section="uses",
-        use=timeline.one(entry, of_another=record.is_of_another, of=record.of),
+        use=timeline.one(
+            entry,
+            of_another=record.is_of_another,
+            of=record.of,
+            changed=bool(context.services().not_as_recorded(record.subject_id, [entry])),
+        ),
         entry=entry,
         consent=_consent_of(entry, session.subject_id),
         record=record,

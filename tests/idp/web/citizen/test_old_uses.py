@@ -4,8 +4,9 @@ import json
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import delete, update
 
-from consent.data_use import PROVIDER, Channel, Outcome, UseEntry
+from consent.data_use import PROVIDER, Channel, Outcome, UseEntry, data_use
 from consent.history import Wanted
 from consent.ledger import verify
 from idp import archiving, ledger
@@ -146,3 +147,32 @@ def test_a_missing_file_is_told_and_the_newer_uses_stay(world: World, old: list[
     assert page.status == 503
     assert "Older uses cannot be shown at the moment" in page.text
     assert browser.open("/me").status == 200
+
+
+def test_an_altered_entry_is_told_as_that_wherever_it_is(world: World) -> None:
+    assert world.clock is not None
+    world.clock.set(world.clock().replace(day=10))
+    world.arrive("portal", "openid name birth").tokens()
+    ledger.sequencer(world.installation).run_once()
+    with world.transaction() as services:
+        lan = world.subject_in(services, "lan")
+        place, gone = (one.position for one in services.use_log.of_subject(lan, limit=2))
+        hers = data_use.c.subject_id == lan
+        services.db.execute(
+            update(data_use).where(hers, data_use.c.position == place).values(consent_id=None)
+        )
+    browser = world.sign_in()
+    assert browser.open("/me/uses").text.count("Altered") == 1
+    assert "Altered" in browser.open(f"/me/uses/{place}").text
+    assert "Altered" not in browser.open(f"/me/uses/{gone}").text
+    with world.transaction() as services:
+        services.db.execute(delete(data_use).where(hers, data_use.c.position == gone))
+    world.tick(days=450)
+    (month, *_) = archiving.archiver(world.installation).waiting(13)
+    archiving.set_aside(world.installation, month.month, "7/2026")
+    browser = world.sign_in()
+    old = browser.open(f"/me/uses?before={place + 1}")
+    assert old.text.count("Altered") == 2
+    assert "What was recorded here was removed" in old.text
+    assert "Altered" in browser.open(f"/me/uses/{place}").text
+    assert "What was recorded here was removed" in browser.open(f"/me/uses/{gone}").text
