@@ -16,6 +16,9 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
 DESKTOP, PHONE, SMALLEST = 1280, 390, 320
 """Widths; the smallest is what WCAG 2.2 §1.4.10 asks pages to fit into."""
+PATIENCE = 10_000
+"""Milliseconds that anything may take, on a machine with other work too."""
+expect.set_options(timeout=PATIENCE)
 AUTHENTICATOR = {
     "protocol": "ctap2",
     "ctap2Version": "ctap2_1",
@@ -51,7 +54,7 @@ class Visit:
             reduced_motion="reduce",
             **options,
         )
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(PATIENCE)
         if not autofill:
             # A device of the debugging protocol takes every offer at once, where a person would
             # pick it from the list under the field; so the browser has no such list, as some have.
