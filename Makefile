@@ -2,6 +2,10 @@
 # deploy/setup/, so that each can be read, and run, on its own. What is given on the command line
 # (ARGS, PEER, UPGRADE, LOCK, PYTHON) reaches them through the environment.
 
+# The stories, the races and the demo start many processes. Where the environment forbids Python to
+# keep what it compiled, each of them compiles the whole program first, a second and more.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-reset test check bench bench-ledger drills attributes lock shape
 

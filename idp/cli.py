@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def serve(bind: str, workers: int | None) -> None:
 def demo() -> None:
     """Run the demonstration: the provider and two relying parties, on this machine."""
     try:
-        sys.exit(run(data_dir=data_dir(raw_settings())))
+        sys.exit(run(partial(main, prog_name="sen"), data_dir=data_dir(raw_settings())))
     except (DemoError, SettingsError) as error:
         raise _Failure(str(error)) from error
 

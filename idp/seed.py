@@ -54,7 +54,8 @@ Phone = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # Built when a file is first read: every `sen` command loads this module, few read one.
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class _SeedPasskey(_Strict):

@@ -26,13 +26,17 @@ from tests.support.once import keep_what_is_always_the_same
 from tests.support.stores import KINDS, Engines, Servers, Templates, settings_for
 from tests.support.world import World
 
+LONGEST = ("test_demo_command.py", "test_every_page.py", "test_applying.py")
+"""Stories of twenty seconds and more are in these files."""
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Stories first: one worker keeps to them, with one browser and one site of each kind, while the
-    others take from the end, so that nothing long is left for last (``--dist worksteal``).
+    """Stories first, and the longest of them before the others: one worker keeps to them, with one
+    browser and one site of each kind, while the others take from the end, so that nothing long is
+    left for last (``--dist worksteal``).
     """
-    items.sort(key=lambda item: "stories" not in item.path.parts)
+    items.sort(key=lambda item: ("stories" not in item.path.parts, item.path.name not in LONGEST))
 
 
 @pytest.fixture(autouse=True)

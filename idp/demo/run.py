@@ -17,11 +17,12 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from idp.demo import people, watchers
+from idp.demo import forked, people, watchers
 
 PORTAL_PORT = 8101
 BANK_PORT = 8102
@@ -163,15 +164,25 @@ class Child:
     log: Path
 
 
-def run(*, data_dir: Path, host: str = "localhost", port: int = 8000, workers: int = 1) -> int:
-    """Run the demo until Ctrl-C or a termination signal; return the exit code."""
+def run(
+    program: forked.Program,
+    *,
+    data_dir: Path,
+    host: str = "localhost",
+    port: int = 8000,
+    workers: int = 1,
+) -> int:
+    """Run the demo until Ctrl-C or a termination signal; return the exit code.
+
+    ``program`` is the command line itself, whose commands prepare what the processes need.
+    """
     # Also SIGINT: a shell that starts us in the background has us ignore it.
     for number in STOPPING:
         signal.signal(number, _interrupt)
     try:
         ports = (*(party.port for party in PARTIES), REGISTERS_PORT, *watchers.PORTS.values())
         _check_ports((port, *ports))
-        _run(data_dir / "demo", f"http://{host}:{port}", workers)
+        _run(program, data_dir / "demo", f"http://{host}:{port}", workers)
     except DemoError as error:
         sys.stderr.write(f"sen: {error}\n")
         return 1
@@ -179,14 +190,14 @@ def run(*, data_dir: Path, host: str = "localhost", port: int = 8000, workers: i
         return 0
 
 
-def _run(folder: Path, issuer: str, workers: int) -> NoReturn:
+def _run(program: forked.Program, folder: Path, issuer: str, workers: int) -> NoReturn:
     children: list[Child] = []
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Says to `make demo-reset` that the folder is in use.
     running = folder / "pid"
     _write(running, str(os.getpid()))
     try:
-        credentials = _prepare(folder, issuer)
+        credentials = _prepare(folder, issuer, partial(_sen, program, folder, issuer))
         _start(children, folder, issuer, workers)
         _wait_until_ready(children)
         sys.stdout.write(_table(issuer, credentials, folder))
@@ -229,7 +240,7 @@ def _can_listen(port: int) -> bool:
     return True
 
 
-def _prepare(folder: Path, issuer: str) -> dict[str, str]:
+def _prepare(folder: Path, issuer: str, sen: watchers.Sen) -> dict[str, str]:
     """Write what the processes need, and fill the provider's database; return the credentials."""
     if (folder / "secrets.json").exists() and not (folder / "people.json").exists():
         raise DemoError("the demo's data is of an older version; run `make demo-reset` once.")
@@ -241,30 +252,29 @@ def _prepare(folder: Path, issuer: str) -> dict[str, str]:
             party.registration_at_provider(kept["relying_parties"][party.client_id])
             for party in PARTIES
         ],
-        **_chosen_people(folder, issuer, kept["people"]),
+        **_chosen_people(folder, sen, kept["people"]),
     }
     _write_json(folder / "seed.json", seed)
     for party in PARTIES:
         secret = kept["relying_parties"][party.client_id]
         _write_json(folder / f"{party.look}.json", party.own_registration(issuer, secret))
-    _sen(folder, issuer, "init")
-    _write(folder / "receipt-keys.json", _sen(folder, issuer, "ledger", "receipt-keys"))
-    watchers.prepare(folder, lambda *arguments: _sen(folder, issuer, *arguments))
-    _seed_once(folder, issuer)
+    sen("init")
+    _write(folder / "receipt-keys.json", sen("ledger", "receipt-keys"))
+    watchers.prepare(folder, sen)
+    _seed_once(folder, sen)
     return dict(kept["people"])
 
 
-def _chosen_people(folder: Path, issuer: str, credentials: dict[str, str]) -> dict[str, Any]:
+def _chosen_people(folder: Path, sen: watchers.Sen, credentials: dict[str, str]) -> dict[str, Any]:
     """Return who takes part, chosen from the registers at the first start and kept."""
     population, chosen = folder / "registers.db", folder / "people.json"
     if not population.exists():
         size = str(POPULATION)
-        generate = ("registers", "generate", "--people", size, "--seed", SEED, str(population))
-        _sen(folder, issuer, *generate)
+        sen("registers", "generate", "--people", size, "--seed", SEED, str(population))
 
     def find(kind: str, gender: str, limit: int) -> list[dict[str, Any]]:
-        told = _sen(
-            folder, issuer, "registers", "people", str(population),
+        told = sen(
+            "registers", "people", str(population),
             "--kind", kind, "--gender", gender, "--limit", str(limit),
         )  # fmt: skip
         return [json.loads(line) for line in told.splitlines()]
@@ -274,7 +284,7 @@ def _chosen_people(folder: Path, issuer: str, credentials: dict[str, str]) -> di
     return dict(json.loads(chosen.read_text("utf-8")))
 
 
-def _seed_once(folder: Path, issuer: str) -> None:
+def _seed_once(folder: Path, sen: watchers.Sen) -> None:
     """Load the seed document unless this very one was loaded before.
 
     Loading it again would undo what people changed since, such as a password.
@@ -283,11 +293,11 @@ def _seed_once(folder: Path, issuer: str) -> None:
     digest = hashlib.sha256(document.read_bytes()).hexdigest()
     if loaded.exists() and loaded.read_text("ascii") == digest:
         return
-    _sen(folder, issuer, "seed", str(document))
+    sen("seed", str(document))
     for role in people.ROLES:
         if role.office:
             place = ("--office", role.office, "--role", role.duty)
-            _sen(folder, issuer, "officer", "add", role.login, *place)
+            sen("officer", "add", role.login, *place)
     _write(loaded, digest)
 
 
@@ -341,23 +351,16 @@ def _environment(folder: Path, issuer: str) -> dict[str, str]:
     }
 
 
-def _sen(folder: Path, issuer: str, *arguments: str) -> str:
+def _sen(program: forked.Program, folder: Path, issuer: str, *arguments: str) -> str:
     """Run one `sen` command to its end and return what it told."""
-    done = subprocess.run(
-        [sys.executable, "-m", "idp.cli", *arguments],
-        env=_environment(folder, issuer),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    code, told, complaints = forked.run(program, arguments, _environment(folder, issuer))
     log = folder / "setup.log"
     with log.open("a", encoding="utf-8") as file:
-        file.write(f"sen {' '.join(arguments)}\n{done.stderr}")
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        file.write(f"sen {' '.join(arguments)}\n{complaints}")
+    if code != 0:
+        last = (complaints.strip().splitlines() or ["it said nothing"])[-1]
         raise DemoError(f"`sen {arguments[0]}` failed: {last} (see {log}).")
-    return done.stdout
+    return told
 
 
 def _start(children: list[Child], folder: Path, issuer: str, workers: int) -> None:

@@ -26,6 +26,11 @@ def allow_image(uri: str | None) -> None:
         flask.g.image_source = f"{parts.scheme}://{parts.netloc}"
 
 
+def allow_blank_icon() -> None:
+    """Let this page have an empty icon that is written in it, so that browsers ask for none."""
+    flask.g.image_source = "data:"
+
+
 def allow_app(*, camera: bool = False) -> None:
     """Let this page be the phone app's: it has a manifest, and may use the camera to scan."""
     flask.g.is_app = True

@@ -342,4 +342,7 @@ def test_discreet_mode_says_nothing_and_lets_her_leave(world: World, keeper: Kee
     assert gone.headers["Refresh"] == f"0; url={world.installation.settings.leave_to}"
     assert gone.headers["Clear-Site-Data"] == '"cache"'
     assert "Sen" not in gone.html
+    # While the other page is awaited, browsers ask a page without an icon's address for one.
+    assert '<link rel="icon" href="data:,">' in gone.html
+    assert "img-src 'self' data:;" in gone.headers["Content-Security-Policy"]
     assert lan.open("/me/uses").location.startswith("/sign-in")

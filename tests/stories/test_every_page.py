@@ -101,7 +101,7 @@ def test_pages_of_the_higher_levels_are_accessible(
     visit.look("sign-in-card-code")
     code = visit.page.locator("#chip-code").inner_text()
     done = site.read_card(citizen.number, code)
-    assert (done.returncode, done.stdout) == (0, "accepted\n"), done.stderr
+    assert (done.exit_code, done.stdout) == (0, "accepted\n"), done.stderr
     visit.press("card-finish")
     visit.is_on("/consent")
 

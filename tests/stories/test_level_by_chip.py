@@ -40,7 +40,7 @@ def test_a_citizen_proves_herself_by_her_cards_chip(
 
     # The card that is at hand is her neighbour's.
     refused = site.read_card(neighbour.number, code)
-    assert (refused.returncode, refused.stderr) == (1, "sen: refused: other-person\n")
+    assert (refused.exit_code, refused.stderr) == (1, "sen: refused: other-person\n")
     here.go("/me/applications")
     here.page.locator("main a[href^='/me/applications/0']").click()
     here.sees(REFUSED[here.language])
@@ -48,7 +48,7 @@ def test_a_citizen_proves_herself_by_her_cards_chip(
     here.press("chip-submit")
     code = here.page.locator("#chip-code").inner_text()
     done = site.read_card(citizen.number, code)
-    assert (done.returncode, done.stdout) == (0, "accepted; the application is issued\n")
+    assert (done.exit_code, done.stdout) == (0, "accepted; the application is issued\n")
 
     here.go("/me/applications")
     here.page.locator("main a[href^='/me/applications/0']").click()

@@ -2,7 +2,7 @@
 
 import flask
 
-from idp.web import context
+from idp.web import context, headers
 
 blueprint = flask.Blueprint("leaving", __name__)
 
@@ -16,7 +16,9 @@ def leave() -> flask.Response:
         context.signed_out()
     target = context.installation().settings.leave_to
     # Not a redirect: this page's policy lets forms lead to ourselves only.
-    response = flask.Response("<!doctype html><title></title>")
+    # Without an icon, a browser that waits for the other page asks for ours meanwhile, in vain.
+    headers.allow_blank_icon()
+    response = flask.Response('<!doctype html><title></title><link rel="icon" href="data:,">')
     response.headers["Refresh"] = f"0; url={target}"
     # What the browser kept of the pages is not shown again by going back.
     response.headers["Clear-Site-Data"] = '"cache"'
