@@ -357,9 +357,8 @@ def _writer(type_: TypeEngine[Any]) -> tuple[_Writer, int]:
 def _reader(type_: TypeEngine[Any]) -> Callable[[bytes], Any]:
     """Return how a binary result is read."""
     if isinstance(type_, UTCDateTime):
-        return lambda raw: (
-            _PG_EPOCH + timedelta(microseconds=int.from_bytes(raw, "big", signed=True))
-        )
+        # Days and seconds before it: naming the microseconds takes twice as long.
+        return lambda raw: _PG_EPOCH + timedelta(0, 0, int.from_bytes(raw, "big", signed=True))
     if isinstance(type_, Identifier):
         return bytes.hex
     if isinstance(type_, LargeBinary):
