@@ -37,7 +37,7 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
 from accounts.schema import Identifier, UTCDateTime
-from accounts.together import Call, NotTogetherError
+from accounts.together import Call, NotTogetherError, pipelined
 
 Core = ClauseElement | Callable[[str], ClauseElement]
 
@@ -80,12 +80,16 @@ class Statement:
     ``core`` may be a function from the dialect's name to a statement, where dialects differ. One
     that writes runs on a connection without transactions only if it says that it is ``whole``:
     a unit of work in itself; two with the same value of the parameter ``apart`` do not run together.
+    PostgreSQL plans one whose ``plan_kept`` once a connection, without knowing any parameter.
     """
 
-    def __init__(self, core: Core, *, whole: bool = False, apart: str = "") -> None:
+    def __init__(
+        self, core: Core, *, whole: bool = False, apart: str = "", plan_kept: bool = False
+    ) -> None:
         self._core = core
         self._whole = whole
         self._apart = apart
+        self._plan_kept = plan_kept
         self._writes = False
         self._compiled: dict[str, _Compiled] = {}
 
@@ -110,8 +114,11 @@ class Statement:
         if found is None:
             core = self._core(name) if callable(self._core) else self._core
             self._writes = bool(getattr(core, "is_dml", False))
-            made = _OnPostgreSQL if name == "postgresql" else _OnSQLite
-            found = self._compiled[name] = made(core, db, self._apart)
+            found = self._compiled[name] = (
+                _OnPostgreSQL(core, db, self._apart, plan_kept=self._plan_kept)
+                if name == "postgresql"
+                else _OnSQLite(core, db)
+            )
         if self._writes and not self._whole and stands_alone(db):
             raise NeedsTransactionError
         return found
@@ -184,7 +191,7 @@ def _columns(core: Any) -> list[Any]:
 class _OnSQLite:
     _CURSOR = "sen.cursor"
 
-    def __init__(self, core: ClauseElement, db: Connection, _apart: str) -> None:
+    def __init__(self, core: ClauseElement, db: Connection) -> None:
         dialect = db.dialect
         compiled: Any = core.compile(dialect=dialect)
         self._sql = str(compiled)
@@ -241,9 +248,10 @@ class _OnPostgreSQL:
 
     _PREPARED = "sen.prepared"
 
-    def __init__(self, core: ClauseElement, db: Connection, apart: str) -> None:
+    def __init__(self, core: ClauseElement, db: Connection, apart: str, *, plan_kept: bool) -> None:
         self._writes = bool(getattr(core, "is_dml", False))
         self._apart = apart
+        self._plan_kept = plan_kept
         compiled: Any = core.compile(dialect=db.dialect)
         named = str(compiled)
         names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", named)))
@@ -300,12 +308,27 @@ class _OnPostgreSQL:
         prepared: set[bytes] = db.info.setdefault(self._PREPARED, set())
         if not driver.autocommit and libpq.transaction_status == _IDLE:
             self._checked(libpq.exec_(b"BEGIN"), libpq)
+        if self._plan_kept:
+            return self._run_by_kept_plan(libpq, prepared, values)
         if self._name not in prepared:
             self._checked(libpq.prepare(self._name, self._sql), libpq)
             prepared.add(self._name)
         return self._checked(
             libpq.exec_prepared(self._name, values, self._formats, result_format=1), libpq
         )
+
+    def _run_by_kept_plan(self, libpq: Any, prepared: set[bytes], values: list[Any]) -> Any:
+        calls = _KEEP_PLANS, Call(self._name, self._sql, values, self._formats), _PLAN_ANEW
+        for call in calls:
+            if call.name not in prepared:
+                self._checked(libpq.prepare(call.name, call.sql), libpq)
+                prepared.add(call.name)
+        try:
+            results = pipelined(libpq, calls)
+        except PsycopgError as error:
+            raise _told(self._sql.decode(), error, PsycopgError, lost=True) from error
+        _, own, _ = [self._checked(result, libpq) for result in results]
+        return own
 
     def _checked(self, result: Any, libpq: Any) -> Any:
         if result.status in _FINE:
@@ -314,6 +337,11 @@ class _OnPostgreSQL:
         lost = libpq.status != _CONNECTED
         raise _told(self._sql.decode(), error, PsycopgError, lost=lost) from error
 
+
+# Left to itself PostgreSQL plans anew, each time, what it takes to be a little better so: it reckons with
+# much less than planning over a table a month costs.
+_KEEP_PLANS = Call(b"sen_keep_plans", b"SET plan_cache_mode = force_generic_plan", [], [])
+_PLAN_ANEW = Call(b"sen_plan_anew", b"SET plan_cache_mode = auto", [], [])
 
 _Writer = Callable[[Any], bytes]
 _IDLE = 0

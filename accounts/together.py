@@ -8,7 +8,7 @@ See docs/decisions/0028.
 import select
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from psycopg import Error as PsycopgError
@@ -139,7 +139,7 @@ class Together:
             only = calls[0]
             results = [libpq.exec_prepared(only.name, only.values, only.formats, result_format=1)]
         else:
-            results = _pipelined(libpq, calls)
+            results = pipelined(libpq, calls)
         if _all_well(libpq, results):
             for call, result in zip(calls, results, strict=True):
                 call.result = result
@@ -198,8 +198,10 @@ def _apart(calls: list[Call]) -> list[Call]:
     return chosen
 
 
-def _pipelined(libpq: Any, calls: list[Call]) -> list[Any]:
-    """Run the calls in one transaction; return every result: one of each call, if all went well."""
+def pipelined(libpq: Any, calls: Sequence[Call]) -> list[Any]:
+    """Run the calls in one round trip, and one transaction; return every result: one of each call, if all
+    went well.
+    """
     ready = select.poll()
     ready.register(libpq.socket, select.POLLIN)
     libpq.nonblocking = 1

@@ -128,8 +128,6 @@ _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 _OWN = data_use.c.subject_id == bindparam("subject", type_=Identifier)
-_MONTHS = 13
-"""So many months are told at most: twelve, and what there was of the one before."""
 _LONG = 1_000
 
 
@@ -145,7 +143,8 @@ def _newest(limit: int) -> Statement:
         .where(_OWN, data_use.c.position < bindparam("before", type_=Integer))
         .order_by(data_use.c.position.desc())
         # Spelled out, since a plan that is kept knows no parameter's value.
-        .limit(literal_column(str(limit)))
+        .limit(literal_column(str(limit))),
+        plan_kept=True,
     )
 
 
@@ -172,7 +171,7 @@ class _Count:
 
     def __init__(self, query: Select[Any]) -> None:
         self._query = query
-        self._kept = Statement(query)
+        self._kept = Statement(query, plan_kept=True)
 
     def rows(self, db: Connection, asked: Mapping[str, Any], length: int) -> Sequence[Any]:
         if length <= _LONG:
@@ -194,26 +193,26 @@ _agencies = _Count(
         *(_of_agencies.c[name] for name in ("uses", "first", "last")),
     ).join(_of_agencies, _of_agencies.c.terms == use_terms.c.id)
 )
-_begins = [bindparam(f"month_{number}", type_=UTCDateTime) for number in range(_MONTHS)]
-_of_months = _counted(
-    _OWN,
-    data_use.c.position > bindparam("above", type_=Integer),
-    data_use.c.at >= bindparam("since", type_=UTCDateTime),
-    month=case(
-        *((data_use.c.at >= _begins[number], number) for number in range(_MONTHS - 1, 0, -1)),
-        else_=0,
-    ),
-)
-_months = _Count(
-    select(
-        use_terms.c.client_id,
-        use_terms.c.attributes,
-        _of_months.c.month,
-        _of_months.c.uses,
+
+
+@cache
+def _months(count: int) -> _Count:
+    """Return the query for the uses of so many months, two at least."""
+    at = data_use.c.at
+    begins = [bindparam(f"month_{number}", type_=UTCDateTime) for number in range(count)]
+    counted = _counted(
+        _OWN,
+        data_use.c.position > bindparam("above", type_=Integer),
+        at >= bindparam("since", type_=UTCDateTime),
+        month=case(
+            *((at >= begins[number], number) for number in range(count - 1, 0, -1)), else_=0
+        ),
     )
-    .join(_of_months, _of_months.c.terms == use_terms.c.id)
-    .where(use_terms.c.personal, use_terms.c.outcome == Outcome.RELEASED.value)
-)
+    return _Count(
+        select(use_terms.c.client_id, use_terms.c.attributes, counted.c.month, counted.c.uses)
+        .join(counted, counted.c.terms == use_terms.c.id)
+        .where(use_terms.c.personal, use_terms.c.outcome == Outcome.RELEASED.value)
+    )
 
 
 class History:
@@ -400,12 +399,19 @@ class History:
         end = _end.first(self._db, {"subject": self._subject_id})
         if end is None:
             return told
-        begins = _months_between(since.astimezone(zone), end.latest_at)[:_MONTHS]
         above = end.length - LOOKS_BACK
+        if above > 0:
+            left_out = select(data_use.c.at).where(
+                self._own, data_use.c.position == above, data_use.c.at >= since
+            )
+            newest = self._db.execute(left_out).scalar()
+            if newest is not None:
+                told.is_whole, since = False, newest
+        begins = _months_between(since.astimezone(zone), end.latest_at)
+        begins += [_NEVER] * (2 - len(begins))
         asked = {"subject": self._subject_id, "since": since, "above": above}
-        for number in range(_MONTHS):
-            asked[f"month_{number}"] = begins[number] if number < len(begins) else _NEVER
-        for row in _months.rows(self._db, asked, end.length):
+        asked |= {f"month_{number}": begin for number, begin in enumerate(begins)}
+        for row in _months(len(begins)).rows(self._db, asked, end.length):
             names = _names_in(row.attributes)
             if (agency and row.client_id != agency) or not self._may_tell(row.client_id, names):
                 continue
@@ -415,11 +421,6 @@ class History:
             for name in names:
                 if name != "sub":
                     told.by_attribute.setdefault(name, Counter())[of] += row.uses
-        if above > 0:
-            left_out = select(data_use.c.at).where(
-                self._own, data_use.c.position == above, data_use.c.at >= since
-            )
-            told.is_whole = self._db.execute(left_out).first() is None
         return told
 
     def _length(self) -> int:
