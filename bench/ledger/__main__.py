@@ -22,6 +22,7 @@ from bench.ledger.load import add_people, lengths, load
 from bench.ledger.world import Place, Report, now, percentile, placed, sign_in_citizens
 from bench.run import machine
 from idp.audit import configure_logging
+from idp.collector import collect_seldom
 
 _RESULTS = Path(__file__).parents[1] / "results" / "ledger.json"
 
@@ -96,6 +97,8 @@ def main() -> int:
     if chosen.kept and chosen.sqlite:
         parser.error("--kept: PostgreSQL only")
     configure_logging("ERROR")
+    # As a server does.
+    collect_seldom()
     postgres, report, start = not chosen.sqlite, Report(), time.monotonic()
     facts = {**machine(), "begun": now().isoformat(timespec="seconds"), "entries": chosen.entries,
              "load before": os.getloadavg()}  # fmt: skip
