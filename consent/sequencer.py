@@ -89,6 +89,8 @@ class _Batch:
     given: list[tuple[str, int, Any, SharedTerms]] = field(default_factory=list)
     """What relying parties got: the log, the place among its new leaves, the entry's row and terms."""
     broken: set[str] = field(default_factory=set)
+    to_come: list[str] = field(default_factory=list)
+    """Whose chains a sweep found, and no room was left for."""
     entries: int = 0
     oldest: datetime | None = None
 
@@ -125,6 +127,7 @@ class Sequencer:
         self._shards = shards
         self._terms = ReadTerms()
         self._swept_at: datetime | None = None
+        self._to_come: list[str] = []
         self._looked_far_at: datetime | None = None
 
     def run_once(self, policies: Mapping[str, bytes] | None = None) -> Round:
@@ -132,20 +135,23 @@ class Sequencer:
         say anew, into one epoch. Nothing new makes no epoch.
         """
         now = self._clock()
-        sweep = self._swept_at is None or now - self._swept_at >= SWEEP_EVERY
+        # What a sweep found and could not take comes first: to look through all chains for every few
+        # thousand entries would take longer than to take these.
+        sweep = not self._to_come and (
+            self._swept_at is None or now - self._swept_at >= SWEEP_EVERY
+        )
         if sweep:
             self._summarise()
+            self._swept_at = now
         with self._reader.begin() as db:
             state = LogState(db)
             before = state.state()
             rows, after = self._new_rows(db, before, now)
             batch = self._weigh(db, rows, sweep=sweep)
             is_full = batch.entries >= BATCH
-            if sweep:
-                # One that found more than it could take goes on in the next round.
-                self._swept_at = None if is_full else now
             said = self._say(state, policies or {}, batch)
             if not batch.leaves:
+                self._to_come = batch.to_come
                 return Round(0, None, frozenset(batch.broken), is_full=False)
             epoch = self._compute(state, before, batch, now)
         after = replace(after, epochs=before.epochs + 1)
@@ -153,6 +159,7 @@ class Sequencer:
             if not self._write(db, before, after, batch, epoch, said):
                 db.rollback()
                 return Round(is_full=True)
+        self._to_come = batch.to_come
         return Round(batch.entries, before.epochs, frozenset(batch.broken), is_full, batch.oldest)
 
     def _summarise(self) -> None:
@@ -203,36 +210,51 @@ class Sequencer:
         is_shorter = subject_chain.c.length < taken
         differs = (subject_chain.c.length == taken) & (subject_chain.c.head != ledger_head.c.head)
         found = select(subject_chain.c.subject_id).select_from(joined)
-        longer = db.execute(found.where(subject_chain.c.length > taken).limit(BATCH)).scalars()
+        longer = db.execute(found.where(subject_chain.c.length > taken)).scalars()
         broken = db.execute(found.where(is_shorter | differs)).scalars()
         return set(longer), set(broken)
 
     def _weigh(self, db: Connection, rows: list[Any], *, sweep: bool) -> _Batch:
         """Take each subject's entries in the order of the chain; leave alone what has gaps."""
         batch = _Batch()
-        again, broken = self._swept(db) if sweep else (set[str](), set[str]())
+        again, broken = self._swept(db) if sweep else (set(self._to_come), set[str]())
         batch.broken |= broken
-        subjects = {row.subject_id for row in rows} | again
-        known, chains = LogState(db).heads_of(subjects), _chains_of(db, subjects)
-        heads = {one: known.get(one) or self._new_head(one) for one in subjects}
+        heads: dict[str, Head] = {}
+        chains: dict[str, Any] = {}
+        self._read_ends(db, {row.subject_id for row in rows}, heads, chains)
         again |= {row.subject_id for row in rows if not self._take(db, batch, heads, chains, row)}
         # What the rows seen do not begin with is looked for at its place in the chains.
         rest = sorted(again - batch.broken)
         while rest and batch.entries < BATCH:
             some, rest = rest[:_CHAINS], rest[_CHAINS:]
+            self._read_ends(db, set(some).difference(heads), heads, chains)
             stuck: set[str] = set()
             # Those taken a moment ago are among them.
             most = BATCH + batch.entries
             found = _rest_of(db, some, most)
             for row in found:
                 if batch.entries >= BATCH:
+                    batch.to_come = [*some, *rest]
                     return batch
                 if row.subject_id not in stuck and not self._take(db, batch, heads, chains, row):
                     stuck.add(row.subject_id)
             is_all = len(found) < most
             left = {one for one in some if heads[one].length < chains[one].length}
             batch.broken |= left if is_all else stuck
+            rest = [*sorted(left - batch.broken), *rest]
+        batch.to_come = rest
         return batch
+
+    def _read_ends(
+        self,
+        db: Connection,
+        subjects: set[str],
+        heads: dict[str, Head],
+        chains: dict[str, Any],
+    ) -> None:
+        known = LogState(db).heads_of(subjects)
+        heads |= {one: known.get(one) or self._new_head(one) for one in subjects}
+        chains |= _chains_of(db, subjects)
 
     def _take(
         self,
