@@ -142,7 +142,6 @@ class Sequencer:
         )
         if sweep:
             self._summarise()
-            self._swept_at = now
         with self._reader.begin() as db:
             state = LogState(db)
             before = state.state()
@@ -151,7 +150,7 @@ class Sequencer:
             is_full = batch.entries >= BATCH
             said = self._say(state, policies or {}, batch)
             if not batch.leaves:
-                self._to_come = batch.to_come
+                self._note_sweep(batch, now, sweep=sweep)
                 return Round(0, None, frozenset(batch.broken), is_full=False)
             epoch = self._compute(state, before, batch, now)
         after = replace(after, epochs=before.epochs + 1)
@@ -159,8 +158,14 @@ class Sequencer:
             if not self._write(db, before, after, batch, epoch, said):
                 db.rollback()
                 return Round(is_full=True)
-        self._to_come = batch.to_come
+        self._note_sweep(batch, now, sweep=sweep)
         return Round(batch.entries, before.epochs, frozenset(batch.broken), is_full, batch.oldest)
+
+    def _note_sweep(self, batch: _Batch, now: datetime, *, sweep: bool) -> None:
+        """Note, once it is written, what is left of a sweep; of a round that failed nothing is noted."""
+        self._to_come = batch.to_come
+        if sweep:
+            self._swept_at = now
 
     def _summarise(self) -> None:
         """Let PostgreSQL note the times of the blocks that were filled since: without, all that came

@@ -210,7 +210,6 @@ def test_a_sequencer_that_is_killed_leaves_no_half_epoch(
     assert check(installation)[subjects[0]] == 1
 
 
-@pytest.mark.parametrize("kind", ["sqlite"])
 def test_many_entries_come_in_batches(
     installation: Installation, subjects: list[str], record: Record, sequencer: Sequencer,
     monkeypatch: pytest.MonkeyPatch,
@@ -221,6 +220,31 @@ def test_many_entries_come_in_batches(
     assert [one.entries for one in done] == [7, 7, 7, 6]
     assert [one.is_full for one in done] == [True, True, True, False]
     assert check(installation)[subjects[2]] == 9
+
+
+def test_a_sweep_goes_on_where_a_full_or_failed_round_left_it(
+    installation: Installation, subjects: list[str], record: Record, sequencer: Sequencer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sequencing, "BATCH", 7)
+    monkeypatch.setattr(sequencing, "_CHAINS", 2)
+    record(*subjects * 9)
+    assert sequencer.run_once().entries == 7
+
+    def die(self: LogState, *given: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogState, "save_tiles", die)
+        with pytest.raises(KeyboardInterrupt):
+            sequencer.run_once()
+    record(*subjects)
+    taken = 7
+    while done := sequencer.run_once().entries:
+        taken += done
+    lengths = check(installation)
+    assert taken == 30
+    assert [lengths[one] for one in subjects] == [10, 10, 10]
 
 
 def test_what_vanished_before_it_was_taken_is_told(
