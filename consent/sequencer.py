@@ -44,6 +44,7 @@ from consent.use_terms import ReadTerms, SharedTerms
 
 BATCH = 10_000
 _CHAINS = 100
+_SWEEP = 100_000
 SKEW = timedelta(seconds=10)
 """So far apart the clocks of an installation's servers may be."""
 NEAR_SKEW = timedelta(seconds=1)
@@ -91,6 +92,8 @@ class _Batch:
     broken: set[str] = field(default_factory=set)
     to_come: list[str] = field(default_factory=list)
     """Whose chains a sweep found, and no room was left for."""
+    is_swept: bool = True
+    """Whether a sweep saw all chains that grew."""
     entries: int = 0
     oldest: datetime | None = None
 
@@ -165,7 +168,7 @@ class Sequencer:
         """Note, once it is written, what is left of a sweep; of a round that failed nothing is noted."""
         self._to_come = batch.to_come
         if sweep:
-            self._swept_at = now
+            self._swept_at = now if batch.is_swept else None
 
     def _summarise(self) -> None:
         """Let PostgreSQL note the times of the blocks that were filled since: without, all that came
@@ -215,7 +218,7 @@ class Sequencer:
         is_shorter = subject_chain.c.length < taken
         differs = (subject_chain.c.length == taken) & (subject_chain.c.head != ledger_head.c.head)
         found = select(subject_chain.c.subject_id).select_from(joined)
-        longer = db.execute(found.where(subject_chain.c.length > taken)).scalars()
+        longer = db.execute(found.where(subject_chain.c.length > taken).limit(_SWEEP)).scalars()
         broken = db.execute(found.where(is_shorter | differs)).scalars()
         return set(longer), set(broken)
 
@@ -223,6 +226,7 @@ class Sequencer:
         """Take each subject's entries in the order of the chain; leave alone what has gaps."""
         batch = _Batch()
         again, broken = self._swept(db) if sweep else (set(self._to_come), set[str]())
+        batch.is_swept = not sweep or len(again) < _SWEEP
         batch.broken |= broken
         heads: dict[str, Head] = {}
         chains: dict[str, Any] = {}

@@ -247,6 +247,17 @@ def test_a_sweep_goes_on_where_a_full_or_failed_round_left_it(
     assert [lengths[one] for one in subjects] == [10, 10, 10]
 
 
+def test_a_sweep_that_finds_too_many_chains_is_followed_by_another_at_once(
+    installation: Installation, subjects: list[str], record: Record, sequencer: Sequencer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sequencing, "_SWEEP", 1)
+    record(*subjects * 3)
+    assert sum(sequencer.run_once().entries for _ in range(3)) == 9
+    lengths = check(installation)
+    assert [lengths[one] for one in subjects] == [3, 3, 3]
+
+
 def test_what_vanished_before_it_was_taken_is_told(
     installation: Installation, subjects: list[str], record: Record, sequencer: Sequencer
 ) -> None:

@@ -101,17 +101,22 @@ def side(result: Reconciled, party: str) -> tuple[int, int | None, int, int]:
     return one.ours, one.theirs, one.unlogged, one.unconfirmed
 
 
+def released(world: World, day: date) -> list[str]:
+    """The commitments of the portal's entries of the day."""
+    with world.transaction() as services:
+        return [
+            spelled(entry.commitment)
+            for entry in services.use_log.of_subject(world.subject_in(services, "lan"))
+            if entry.use.client_id == "portal" and entry.at.date() == day
+        ]
+
+
 def test_what_all_hold_agrees_and_is_compared_once_a_day(world: World, day: date) -> None:
     world.tick(hours=-11)
     world.arrive("portal", "openid name").tokens()  # so that the day's first values are held
     world.tick(hours=11)
     read_again(world)
-    with world.transaction() as services:
-        mine = [
-            spelled(entry.commitment)
-            for entry in services.use_log.of_subject(world.subject_in(services, "lan"))
-            if entry.use.client_id == "portal" and entry.at.date() == day
-        ]
+    mine = released(world, day)
     world.tick(hours=12)
     assert told(world, day, mine[:1]).body == {"day": day.isoformat(), "held": 1}
     assert told(world, day, mine).body["held"] == len(mine)
@@ -204,12 +209,7 @@ def test_a_day_in_the_archive_is_compared_as_before(
     world: World, registers: Simulator, day: date
 ) -> None:
     read_again(world)
-    with world.transaction() as services:
-        mine = [
-            spelled(entry.commitment)
-            for entry in services.use_log.of_subject(world.subject_in(services, "lan"))
-            if entry.use.client_id == "portal" and entry.at.date() == day
-        ]
+    mine = released(world, day)
     world.tick(hours=12)
     # It holds all but one, and something that was never recorded.
     invented = spelled(bytes(32))

@@ -255,7 +255,8 @@ class Visit:
         """Hold the page against WCAG 2.2 AA, see that it fits small screens, take its picture."""
         page = self.page
         expect(page.locator("html")).to_have_attribute("lang", self.language)
-        # Other letters are wider, and on a busy machine ours may come late.
+        # Other letters are wider, and on a busy machine ours and the style sheet may come late.
+        page.wait_for_load_state("load")
         page.evaluate("document.fonts.ready.then(() => true)")
         SCREENSHOTS.mkdir(exist_ok=True)
         if self.language == "vi" and not self._has_axe:
