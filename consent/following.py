@@ -103,10 +103,7 @@ def _entries(
     wanted = [(heads[index].subject_id, position) for index, position in places if index in heads]
     key = tuple_(data_use.c.subject_id, data_use.c.position)
     begin, end = span_of(log)
-    rows = {
-        (row.subject_id, row.position): row
-        for row in db.execute(
-            select_entries().where(key.in_(wanted), data_use.c.at >= begin, data_use.c.at < end)
-        )
-    }
+    of_month = (data_use.c.at >= begin, data_use.c.at < end)
+    found = db.execute(select_entries().where(key.in_(wanted), *of_month)).all()
+    rows = {(row.subject_id, row.position): row for row in found}
     return [entry_of(rows[place]) for place in wanted if place in rows]

@@ -7,6 +7,7 @@ reads. A tile's row only ever grows, so a narrower tile of the past is its begin
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -114,7 +115,7 @@ class Log:
         return cosigned if cosigned and cosigned.startswith(f"{own_text}\n\n") else self.checkpoint
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Head:
     """How far a subject's chain is in the logs."""
 
@@ -141,7 +142,11 @@ class State:
 
 def entry_log(at: datetime, shard: int) -> str:
     """Return the name of the log for entries of the moment's month (in UTC)."""
-    year, month = month_of(at)
+    return _entry_log(*month_of(at), shard)
+
+
+@lru_cache(maxsize=64)
+def _entry_log(year: int, month: int, shard: int) -> str:
     return f"entries/{year:04}-{month:02}/{shard}"
 
 
@@ -219,8 +224,8 @@ class LogState:
         key = tuple_(ledger_piece.c.level, ledger_piece.c.number)
         found = {}
         for some in _some(places):
-            for row in self._db.execute(select(ledger_piece).where(key.in_(some))):
-                found[row.level, row.number] = row.data
+            for level, number, data in self._db.execute(select(ledger_piece).where(key.in_(some))):
+                found[level, number] = data
         return found
 
     def save_pieces(self, changed: Mapping[Place, bytes]) -> None:
@@ -281,8 +286,10 @@ class LogState:
 
     def _heads(self, column: Any, values: Iterable[Any]) -> Iterable[Head]:
         for some in _some(values):
-            for row in self._db.execute(select(ledger_head).where(column.in_(some))):
-                yield Head(row.subject_id, row.bucket, row.idx, row.length, row.head)
+            for bucket, index, subject_id, length, head in self._db.execute(
+                select(ledger_head).where(column.in_(some))
+            ).all():
+                yield Head(subject_id, bucket, index, length, head)
 
     def _save(self, table: Table, key: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
         if not rows:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -63,6 +63,19 @@ _columns = (
     _use.id,
     _use.terms,
 )
+
+
+class _Row(NamedTuple):
+    """An entry that is not in the logs."""
+
+    subject_id: str
+    position: int
+    at: datetime
+    commitment: bytes
+    id: str
+    terms: Any
+
+
 # As other tables have it.
 _subject_spelled = func.replace(cast(_use.subject_id, Text), "-", "")
 
@@ -87,7 +100,7 @@ class _Batch:
     leaves: dict[str, list[bytes]] = field(default_factory=dict)
     stream: dict[str, list[bytes]] = field(default_factory=dict)
     heads: dict[str, Head] = field(default_factory=dict)
-    given: list[tuple[str, int, Any, SharedTerms]] = field(default_factory=list)
+    given: list[tuple[str, int, _Row, SharedTerms]] = field(default_factory=list)
     """What relying parties got: the log, the place among its new leaves, the entry's row and terms."""
     broken: set[str] = field(default_factory=set)
     to_come: list[str] = field(default_factory=list)
@@ -181,13 +194,14 @@ class Sequencer:
             db.execute(text("SET LOCAL lock_timeout = '1s'"))
             summarise(db, self._clock())
 
-    def _new_rows(self, db: Connection, state: State, now: datetime) -> tuple[list[Any], State]:
+    def _new_rows(self, db: Connection, state: State, now: datetime) -> tuple[list[_Row], State]:
         query = _waiting().limit(BATCH)
         if db.dialect.name != "postgresql":
             place: Any = literal_column("data_use.rowid")
             found = query.add_columns(place.label("row")).where(place > state.row).order_by(place)
-            rows = list(db.execute(found))
-            return rows, replace(state, row=rows[-1].row if rows else state.row)
+            all_ = db.execute(found).all()
+            rows = [_Row(*row[:-1]) for row in all_]
+            return rows, replace(state, row=all_[-1].row if all_ else state.row)
         # What a transaction that is still open has written shows up later, with its own time.
         open_for = db.execute(text(_OPEN_FOR)).scalar() or 0.0
         horizon = now - timedelta(seconds=float(open_for)) - _BACK
@@ -202,7 +216,7 @@ class Sequencer:
             self._looked_far_at = now
         since = state.moment if is_far else state.moment + _BACK - NEAR_SKEW
         query = query.where(_use.at >= since)
-        rows = list(db.execute(query.order_by(_use.at, _use.subject_id, _use.position)))
+        rows = _rows(db, query.order_by(_use.at, _use.subject_id, _use.position))
         # A full batch may end before the horizon.
         end = rows[-1].at - _BACK if len(rows) >= BATCH else horizon
         return rows, replace(state, moment=min(end, horizon))
@@ -222,7 +236,7 @@ class Sequencer:
         broken = db.execute(found.where(is_shorter | differs)).scalars()
         return set(longer), set(broken)
 
-    def _weigh(self, db: Connection, rows: list[Any], *, sweep: bool) -> _Batch:
+    def _weigh(self, db: Connection, rows: list[_Row], *, sweep: bool) -> _Batch:
         """Take each subject's entries in the order of the chain; leave alone what has gaps."""
         batch = _Batch()
         again, broken = self._swept(db) if sweep else (set(self._to_come), set[str]())
@@ -271,30 +285,30 @@ class Sequencer:
         batch: _Batch,
         heads: dict[str, Head],
         chains: dict[str, Any],
-        row: Any,
+        row: _Row,
     ) -> bool:
         """Take an entry if it is its chain's next; False when something is missing before it."""
-        head, end = heads[row.subject_id], chains.get(row.subject_id)
-        if row.position <= head.length or row.subject_id in batch.broken:
+        subject_id, position, at = row.subject_id, row.position, row.at
+        head, end = heads[subject_id], chains.get(subject_id)
+        if position <= head.length or subject_id in batch.broken:
             return True
-        if row.position != head.length + 1 or end is None or row.position > end.length:
+        if position != head.length + 1 or end is None or position > end.length:
             return False
         after = chain.advance(head.head, row.commitment)
         terms = self._terms.of(db, row.terms)
-        if terms is None or (row.position == end.length and after != end.head):
-            batch.broken.add(row.subject_id)
+        if terms is None or (position == end.length and after != end.head):
+            batch.broken.add(subject_id)
             return True
-        heads[row.subject_id] = batch.heads[row.subject_id] = Head(
-            head.subject_id, head.bucket, head.index, row.position, after
+        index = head.index
+        heads[subject_id] = batch.heads[subject_id] = Head(
+            subject_id, head.bucket, index, position, after
         )
-        shard = int.from_bytes(head.index[-4:], "big") % self._shards
-        whose = head.index + row.position.to_bytes(4, "big")
-        log = entry_log(row.at, shard)
+        log = entry_log(at, int.from_bytes(index[-4:], "big") % self._shards)
         if terms.client_id != PROVIDER and terms.outcome == Outcome.RELEASED.value:
             batch.given.append((log, len(batch.leaves.get(log, ())), row, terms))
-        batch.add(log, row.commitment, whose)
+        batch.add(log, row.commitment, index + position.to_bytes(4, "big"))
         batch.entries += 1
-        batch.oldest = min(batch.oldest or row.at, row.at)
+        batch.oldest = min(batch.oldest or at, at)
         return True
 
     def _new_head(self, subject_id: str) -> Head:
@@ -462,10 +476,14 @@ def oldest_waiting(db: Connection) -> datetime | None:
     return found
 
 
-def _rest_of(db: Connection, subject_ids: list[str], most: int) -> list[Any]:
+def _rest_of(db: Connection, subject_ids: list[str], most: int) -> list[_Row]:
     """Return so many of the chains' entries that are not in the logs, chain by chain."""
     query = _waiting().where(_use.subject_id.in_(subject_ids))
-    return list(db.execute(query.order_by(_use.subject_id, _use.position).limit(most)))
+    return _rows(db, query.order_by(_use.subject_id, _use.position).limit(most))
+
+
+def _rows(db: Connection, query: Select[Any]) -> list[_Row]:
+    return [_Row(*row) for row in db.execute(query).all()]
 
 
 def _waiting() -> Select[Any]:
@@ -478,11 +496,12 @@ def _waiting() -> Select[Any]:
 def _chains_of(db: Connection, subject_ids: set[str]) -> dict[str, Any]:
     """Return the chains' ends, by subject."""
     columns = (subject_chain.c.subject_id, subject_chain.c.length, subject_chain.c.head)
-    found, rest = {}, sorted(subject_ids)
+    found: dict[str, Any] = {}
+    rest = sorted(subject_ids)
     while rest:
         some, rest = rest[:500], rest[500:]
-        for row in db.execute(select(*columns).where(subject_chain.c.subject_id.in_(some))):
-            found[row.subject_id] = row
+        query = select(*columns).where(subject_chain.c.subject_id.in_(some))
+        found |= {row.subject_id: row for row in db.execute(query).all()}
     return found
 
 

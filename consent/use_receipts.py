@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import (
     Column,
@@ -56,8 +57,7 @@ Place = tuple[int, int]
 """An epoch, and the part of it."""
 
 
-@dataclass(frozen=True)
-class Integrated:
+class Integrated(NamedTuple):
     """An entry as the sequencer took it: ``leaf`` is its number in the published log."""
 
     id: str
@@ -117,7 +117,7 @@ class UseReceipts:
                 "receipts": [
                     {
                         "id": one.id,
-                        "at": one.at.isoformat(),
+                        "at": one.at,
                         "channel": one.channel,
                         "commitment": spelled(one.commitment),
                         "attributes": spelled(one.attributes),
@@ -151,8 +151,7 @@ class UseReceipts:
 
     def _signed(self, kind: str, claims: dict[str, Any]) -> str:
         header = {"alg": ALGORITHM, "kid": self.jwk["kid"], "typ": kind}
-        parts = (json.dumps(one, separators=(",", ":")).encode() for one in (header, claims))
-        message = ".".join(spelled(part) for part in parts)
+        message = ".".join(spelled(orjson.dumps(part)) for part in (header, claims))
         return f"{message}.{spelled(self.key.sign(message.encode()))}"
 
 
