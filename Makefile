@@ -24,7 +24,7 @@ demo-reset:      ## Forget the demo: its people, keys, secrets and database
 
 test: check      ## Run all checks and tests, on SQLite and PostgreSQL (make test ARGS="-k consent")
 	@deploy/setup/system.sh
-	@TMPDIR=$$(deploy/setup/scratch.sh) .venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@TMPDIR=$$(deploy/setup/scratch.sh) .venv/bin/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: setup     ## Format, lint, types and import contracts
 	@deploy/setup/check.sh

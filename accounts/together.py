@@ -5,9 +5,9 @@ waits and goes next, all of it as one pipeline: one round trip, one transaction,
 See docs/decisions/0028.
 """
 
+import os
 import select
 import threading
-import time
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -105,8 +105,12 @@ class Together:
 
     def _lead(self) -> None:
         """Run what waits, the caller's own call first of it; then let the next thread lead."""
-        # Threads that wait for Python's lock first ask for what they are about to ask: it goes along.
-        time.sleep(0)
+        # Threads that wait for Python's lock ask for what they are about to ask first, as long as there
+        # are any: it goes along. (To sleep, even for no time at all, costs fifty times as much.)
+        known = 0
+        while known < (count := len(self._waiting)) < MOST:
+            known = count
+            os.sched_yield()
         with self._lock:
             calls, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         try:
