@@ -38,6 +38,8 @@ DETAILED_VERSION = 2
 """An entry's version where it holds a ``detail``."""
 PROVIDER = "sen-id"
 """The ``client_id`` of entries for what the provider itself did."""
+WITHOUT_MEANING = frozenset({"sub"})
+"""Names of what says nothing of a person: the identifier made for one relying party."""
 
 
 class Channel(StrEnum):
@@ -178,7 +180,7 @@ class Use:
         return Common(
             self.client_id, self.channel, self.outcome, self.subject_role, self.attributes,
             self.purpose, self.purpose_version, self.legal_basis,
-            self.client_id != PROVIDER and any(name != "sub" for name in self.attributes),
+            self.client_id != PROVIDER and not WITHOUT_MEANING.issuperset(self.attributes),
         )  # fmt: skip
 
 

@@ -645,7 +645,7 @@ class UseLog:
             .with_for_update(of=subject_chain, key_share=True),
             {"year": now.year},
         )
-        into.update({row.subject_id: chain_of(row) for row in rows})
+        into.update({subject_id: Chain(*ends) for subject_id, *ends in rows.all()})
 
     def _advance_many(self, ends: Mapping[str, Chain]) -> None:
         if self._db.dialect.name != "postgresql":

@@ -14,7 +14,15 @@ from accounts.legal_clock import HANOI
 from accounts.notice_choices import Topic
 from accounts.notices import NoticeKind
 from consent import seen
-from consent.data_use import ENTRIES, PROVIDER, Channel, Outcome, UseEntry, data_use
+from consent.data_use import (
+    ENTRIES,
+    PROVIDER,
+    WITHOUT_MEANING,
+    Channel,
+    Outcome,
+    UseEntry,
+    data_use,
+)
 from consent.decisions import Terms
 from consent.history import Wanted
 from consent.seen import Novelty
@@ -37,7 +45,6 @@ _SETTLING = timedelta(hours=1)
 """What an agency reads so soon after its first use belongs to it."""
 _FROM_HOUR = 8
 _A_ROUND = 200
-_WITHOUT_MEANING = frozenset({"sub"})
 UNKNOWN_COUNTRY = "ZZ"
 """Said where data were transferred abroad to somebody who is not registered here (ISO 3166-1, for one's own use)."""
 
@@ -91,13 +98,13 @@ def tell_months(installation: Installation) -> int:
 
 
 def _is_personal(entry: UseEntry) -> bool:
-    names = frozenset(entry.use.attributes) - _WITHOUT_MEANING
+    names = frozenset(entry.use.attributes) - WITHOUT_MEANING
     return bool(names) and entry.use.client_id != PROVIDER
 
 
 def _tell_new(services: Services, novelty: Novelty) -> None:
     use = novelty.entry.use
-    new = novelty.attributes - _WITHOUT_MEANING
+    new = novelty.attributes - WITHOUT_MEANING
     sensitive = new & SENSITIVE
     facts = {"client_id": use.client_id, "use": str(novelty.entry.position)}
     if novelty.is_first and not sensitive:
