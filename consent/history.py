@@ -126,7 +126,6 @@ _ALL = Wanted()
 _BEYOND = 2**31 - 1
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
-
 _OWN = data_use.c.subject_id == bindparam("subject", type_=Identifier)
 _LONG = 1_000
 

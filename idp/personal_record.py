@@ -184,17 +184,19 @@ class PersonalRecord:
             ],
         }
 
-    def entries(self) -> Iterator[UseEntry]:
-        """Return the uses, newest first, read page by page."""
-        return self._services.history(self._subject_id).all(Wanted())
+    def entries(self) -> Iterator[tuple[UseEntry, bool]]:
+        """Yield the uses, newest first, read page by page, each with whether it was altered."""
+        entries = self._services.history(self._subject_id).all(Wanted())
+        return self._services.told_apart(self._subject_id, entries)
 
     def write_json(self, file: IO[bytes]) -> None:
         """Write everything as one JSON document."""
         facts = orjson.dumps(self.facts(), option=orjson.OPT_INDENT_2)
         file.write(facts.rstrip()[:-1].rstrip() + b',\n  "uses": [')
         file.writelines(
-            (b",\n    " if number else b"\n    ") + orjson.dumps(self._use(entry))
-            for number, entry in enumerate(self.entries())
+            (b",\n    " if number else b"\n    ")
+            + orjson.dumps({**self._use(entry), "altered": altered})
+            for number, (entry, altered) in enumerate(self.entries())
         )
         file.write(b"\n  ]\n}\n")
 

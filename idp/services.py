@@ -1,7 +1,7 @@
 """The composition root: what one process holds, and the typed objects one transaction works with."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -40,7 +40,7 @@ from connectors.registry import remote_face_match, remote_registers
 from connectors.remote import RemoteRegister
 from connectors.xroad import SecurityServer
 from consent.archive.store import Archive
-from consent.archive.tampered import not_as_recorded
+from consent.archive.tampered import told_apart
 from consent.cases import Cases
 from consent.data_use import Recorded, UseEntry
 from consent.decisions import Consents
@@ -375,9 +375,11 @@ class Services:
         """Return a subject's record of uses as people read it."""
         return History(self.db, subject_id, self.archive, without=without)
 
-    def not_as_recorded(self, subject_id: str, entries: Iterable[UseEntry]) -> frozenset[int]:
-        """Return the positions of those of a subject's entries that were changed since."""
-        return not_as_recorded(self.db, self.installation.vault, subject_id, entries)
+    def told_apart(
+        self, subject_id: str, entries: Iterable[UseEntry]
+    ) -> Iterator[tuple[UseEntry, bool]]:
+        """Yield a subject's entries, each with whether it is not what was recorded."""
+        return told_apart(self.db, self.installation.vault, subject_id, entries)
 
     @lazily
     def use_log(self) -> UseLog:

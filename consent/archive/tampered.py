@@ -127,22 +127,19 @@ def _faults(
         yield Fault.ADDED, row
 
 
-def not_as_recorded(
+def told_apart(
     db: Connection, vault: Vault, subject_id: str, entries: Iterable[UseEntry]
-) -> frozenset[int]:
-    """Return the positions of those of a person's entries that are not what their commitments bind, or
-    whose key is gone, so that nobody can tell.
+) -> Iterator[tuple[UseEntry, bool]]:
+    """Yield a person's entries, each with whether it is altered: not what its commitment binds, or its
+    key is gone, so that nobody can tell.
     """
     keys: dict[int, bytes | None] = {}
-    found = set()
     for entry in entries:
         year = entry.at.year
         if year not in keys:
             keys[year] = key_of(db, vault, subject_id, year)
         key = keys[year]
-        if key is None or bound(entry, key) != entry.commitment:
-            found.add(entry.position)
-    return frozenset(found)
+        yield entry, key is None or bound(entry, key) != entry.commitment
 
 
 def as_published(

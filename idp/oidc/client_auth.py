@@ -72,15 +72,18 @@ class ClientAuthentication:
     proved_by: str | None = None
     """The thumbprint of the key by which the relying party was last seen to be itself."""
 
-    def authenticate(self, request: wire.Request, form: dict[str, str]) -> RelyingParty:
-        """Return who is asking.
+    def authenticate(
+        self, request: wire.Request, form: dict[str, str], *, has_form: bool = True
+    ) -> RelyingParty:
+        """Return who is asking. Where the body is no form, a secret that would stand in it stands in the
+        header.
 
         Raises:
             InvalidClientError: nothing, the wrong thing or more than one thing was presented.
         """
         presented = self._presented(request, form)
         found = self.relying_parties.find(presented.client_id, self.db)
-        if found is not None and self._proves(found, presented):
+        if found is not None and self._proves(found, presented, has_form=has_form):
             return found
         raise self._counted(presented)
 
@@ -134,8 +137,13 @@ class ClientAuthentication:
             raise InvalidClientError(by_header=presented.by_header)
         return presented
 
-    def _proves(self, relying_party: RelyingParty, presented: _Presented) -> bool:
-        if relying_party.authentication_method != presented.method:
+    def _proves(
+        self, relying_party: RelyingParty, presented: _Presented, *, has_form: bool
+    ) -> bool:
+        method = relying_party.authentication_method
+        if method == "client_secret_post" and not has_form:
+            method = "client_secret_basic"
+        if method != presented.method:
             return False
         if presented.method in SECRET_METHODS:
             return relying_party.check_secret(presented.proof)

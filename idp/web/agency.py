@@ -1,7 +1,7 @@
 """What all endpoints for agencies share: who asks, and errors in the form of RFC 6749 §5.2.
 
 Most take form-encoded POSTs, authenticated as at the introspection endpoint, so that no token has to be got
-first. Reports are JSON: with Basic authentication, or as the claim ``report`` of a JWS that is a client
+first. Reports are JSON: with Basic authentication, whichever way of sending a secret is registered, or as the claim ``report`` of a JWS that is a client
 assertion besides (RFC 7523) and so says by the agency's own key that it is its word.
 """
 
@@ -48,7 +48,7 @@ def reported(act: Callable[[RelyingParty, Document], dict[str, object]]) -> flas
         if kind != "application/json":
             wanted = "the body must be application/json, or application/jwt"
             raise ProtocolError("invalid_request", wanted)
-        return act(_confidential(request, {}), _read(request.body))
+        return act(_confidential(request), _read(request.body))
 
     return responded(authenticated)
 
@@ -58,7 +58,8 @@ def answered_json(
 ) -> flask.Response:
     """The same for a POST whose body is a JSON object.
 
-    A client assertion has no form to stand in, so it stands in the header, as a Bearer credential.
+    A client assertion has no form to stand in, so it stands in the header, as a Bearer credential; and a
+    secret there, too.
     """
 
     def read(request: wire.Request) -> tuple[RelyingParty, dict[str, Any]]:
@@ -66,7 +67,7 @@ def answered_json(
             raise ProtocolError("invalid_request", "the body must be application/json")
         assertion = request.bearer()
         if assertion is None:
-            party = _confidential(request, {})
+            party = _confidential(request)
         else:
             headers = {k: v for k, v in request.headers.items() if k != "authorization"}
             bare = wire.Request(request.method, request.path, request.query, headers, b"")
@@ -78,8 +79,9 @@ def answered_json(
     return responded(lambda request: act(*read(request)))
 
 
-def _confidential(request: wire.Request, form: Form) -> RelyingParty:
-    party = context.services().provider.client_authentication.authenticate(request, form)
+def _confidential(request: wire.Request, form: Form | None = None) -> RelyingParty:
+    authentication = context.services().provider.client_authentication
+    party = authentication.authenticate(request, form or {}, has_form=form is not None)
     if party.authentication_method == "none":
         raise InvalidClientError
     return party

@@ -88,8 +88,10 @@ _TEXT_SHOWN = N_("The text you agreed to:")
 _BY = N_("by %(who)s")
 
 
-def write(file: IO[bytes], facts: dict[str, Any], name: str, entries: Iterable[UseEntry]) -> None:
-    """Write the record; ``entries`` are the uses, newest first."""
+def write(
+    file: IO[bytes], facts: dict[str, Any], name: str, entries: Iterable[tuple[UseEntry, bool]]
+) -> None:
+    """Write the record; ``entries`` are the uses, newest first, each with whether it was altered."""
     _load_fonts()
     story = [
         _text(translate(_TITLE), "title"),
@@ -291,12 +293,12 @@ def _application(one: dict[str, Any]) -> Iterator[Any]:
         yield _fact(one["decided_by"] or "", one["decision"])
 
 
-def _uses(entries: Iterable[UseEntry]) -> Iterator[Any]:
+def _uses(entries: Iterable[tuple[UseEntry, bool]]) -> Iterator[Any]:
     ongoing = iter(entries)
     yield _text(translate(N_("Uses of your data")), "section")
-    shown = False
-    for day in timeline.by_day(islice(ongoing, USES_IN_FULL)):
-        shown = True
+    newest = list(islice(ongoing, USES_IN_FULL))
+    altered = {entry.position for entry, is_altered in newest if is_altered}
+    for day in timeline.by_day([entry for entry, _ in newest], changed=altered):
         yield _text(show_date(day["date"]), "name")
         for use in day["entries"]:
             told = ": ".join(filter(None, (use["action"], ", ".join(use["attributes"]))))
@@ -306,16 +308,21 @@ def _uses(entries: Iterable[UseEntry]) -> Iterator[Any]:
             when = use["time"].astimezone(TIME_ZONE).strftime("%H:%M")
             yield _text(f"<b>{when} {escape(use['agency'])}</b> {escape(told)}")
             yield _text(escape(about), "soft")
-    if not shown:
+            if use["changed"]:
+                yield _text(f"<b>{escape(use['changed'])}</b>", "soft")
+    if not newest:
         yield _text(translate(_NOTHING), "soft")
     older = Counter(
-        (entry.at.astimezone(TIME_ZONE).strftime("%Y-%m"), entry.use.client_id) for entry in ongoing
+        (entry.at.astimezone(TIME_ZONE).strftime("%Y-%m"), entry.use.client_id, is_altered)
+        for entry, is_altered in ongoing
     )
     if older:
         yield _text(translate(_OLDER), "name")
-        for (month, client_id), times in older.items():
+        for (month, client_id, is_altered), times in older.items():
             told = translate_plural("once", "%(num)s times", times)
             yield _text(escape(f"{month} · {timeline.agency(client_id)} · {told}"))
+            if is_altered:
+                yield _text(escape(translate(timeline.CHANGED)), "soft")
 
 
 def _section(title: str, lines: list[Any]) -> Iterator[Any]:

@@ -80,7 +80,7 @@ _REPORTED = {
     "erase": N_("Says it erased this data"),
 }
 _LOST = N_("What was recorded here was removed")
-_CHANGED = N_("What stands here is not what was recorded. The proof of the uses shows that too.")
+CHANGED = N_("What stands here is not what was recorded. The proof of the uses shows that too.")
 _KEY_CHECKED = N_("Checked that this system may act for the organisation")
 _REFUSED_ON_ORGANISATION = N_("Asked for the organisation's data and was refused")
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -262,6 +262,6 @@ def one(
         else None,
         "why_refused": translate(_REASONS[why]) if why else "",
         "sign_in_only": not attributes and not entry.is_lost,
-        "changed": translate(_CHANGED) if changed or entry.is_lost else "",
+        "changed": translate(CHANGED) if changed or entry.is_lost else "",
         "reported": _reported(entry) if use.channel is Channel.RP_REPORTED else None,
     }

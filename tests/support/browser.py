@@ -79,6 +79,7 @@ class Page:
     status: int
     headers: httpx.Headers
     html: str
+    body: bytes = b""
 
     @property
     def location(self) -> str:
@@ -272,7 +273,9 @@ class Browser:
     def _send(self, method: str, url: str, **request: Any) -> Page:
         headers = {"Accept-Language": self.language, **request.pop("headers", {})}
         answer = self.client.request(method, url, headers=headers, **request)
-        return Page(str(answer.url), answer.status_code, answer.headers, answer.text)
+        return Page(
+            str(answer.url), answer.status_code, answer.headers, answer.text, answer.content
+        )
 
 
 def as_json(page: Page) -> dict[str, Any]:

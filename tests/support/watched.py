@@ -54,7 +54,7 @@ class Exchange:
     @cached_property
     def text(self) -> str:
         """All that the answer says, however it is packed."""
-        return "\n".join(_unpacked(self.body))
+        return "\n".join(unpacked(self.body))
 
 
 @dataclass
@@ -185,7 +185,8 @@ def _dense(text: str) -> str:
     return "".join(text.split())
 
 
-def _unpacked(body: bytes) -> Iterator[str]:
+def unpacked(body: bytes) -> Iterator[str]:
+    """Yield what an answer's body says, in each way it can be read."""
     if body.startswith(b"\x1f\x8b"):
         body = gzip.decompress(body)
     if body.startswith(b"%PDF-"):

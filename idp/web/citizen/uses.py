@@ -1,7 +1,7 @@
 """The timeline: every use of the person's data, and of those for whom she may look."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -60,6 +60,7 @@ _HEADS = (
     N_("Office and officer"),
     N_("Consent"),
     N_("Identifier"),
+    N_("Altered"),
 )
 
 
@@ -85,7 +86,7 @@ def uses() -> str:
             shown,
             of_another=record.is_of_another,
             of=record.of,
-            changed=context.services().not_as_recorded(record.subject_id, shown),
+            changed={one.position for one, altered in _told_apart(record, shown) if altered},
         ),
         older=f"{base}{joint}before={following}" if following else None,
         now=context.installation().clock(),
@@ -158,7 +159,7 @@ def use(position: int) -> str:
             entry,
             of_another=record.is_of_another,
             of=record.of,
-            changed=bool(context.services().not_as_recorded(record.subject_id, [entry])),
+            changed=any(altered for _, altered in _told_apart(record, [entry])),
         ),
         entry=entry,
         consent=_consent_of(entry, session.subject_id),
@@ -232,6 +233,10 @@ def _following(record: Record, shown: list[UseEntry], *, is_full: bool) -> int |
     return record.history.old_from(shown[-1].position)
 
 
+def _told_apart(record: Record, entries: Iterable[UseEntry]) -> Iterator[tuple[UseEntry, bool]]:
+    return context.services().told_apart(record.subject_id, entries)
+
+
 def _query(record: Record, stated: dict[str, str]) -> str:
     kept = {**({"of": record.of} if record.of else {}), **stated}
     return f"?{urlencode(kept)}" if kept else ""
@@ -254,8 +259,8 @@ def _in_words(record: Record, stated: dict[str, str]) -> list[dict[str, str]]:
 def _table(record: Record, wanted: Wanted) -> Iterator[list[str]]:
     """Yield a head and a row for each use, newest first."""
     yield [translate(head) for head in _HEADS]
-    for entry in record.history.all(wanted):
-        told = timeline.one(entry, of_another=record.is_of_another, of=record.of)
+    for entry, altered in _told_apart(record, record.history.all(wanted)):
+        told = timeline.one(entry, of_another=record.is_of_another, of=record.of, changed=altered)
         yield [
             str(entry.position),
             entry.at.astimezone(TIME_ZONE).isoformat(timespec="seconds"),
@@ -272,6 +277,7 @@ def _table(record: Record, wanted: Wanted) -> Iterator[list[str]]:
             told["officer"] or "",
             entry.use.consent_id or "",
             entry.id,
+            told["changed"],
         ]
 
 

@@ -198,6 +198,24 @@ def test_a_poll_is_json_of_who_registered_for_it(world: World, arrival: Arrival)
     assert fetch(world).body["error"] == "invalid_request"
 
 
+def test_a_secret_that_belongs_into_a_form_goes_with_json_in_the_header(
+    world: World, arrival: Arrival
+) -> None:
+    by_form = {"token_endpoint_auth_method": "client_secret_post"}
+    register(world, "portal", events_delivery_method=FETCHED, **by_form)
+    assert fetch(world).body == {"sets": {}, "moreAvailable": False}
+    party = world.party("portal")
+    wrong = basic(party.client_id, f"{party.secret}x")
+    # Where there is a form, the registered way alone counts (RFC 6749 §2.3).
+    for path, header, sent in (
+        ("/agency/events", wrong, {"json": {}}),
+        ("/agency/withdrawals", basic(party.client_id, party.secret), {"data": {}}),
+        ("/introspect", basic(party.client_id, party.secret), {"data": {"token": "x"}}),
+    ):
+        refused = party.client.post(path, headers={"Authorization": header}, **sent)
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+
+
 class TestDescription:
     """``/openapi.json`` says what the API does, and the API does what it says."""
 

@@ -10,8 +10,11 @@ from consent.data_use import PROVIDER, Channel, Outcome, UseEntry, data_use
 from consent.history import Wanted
 from consent.ledger import verify
 from idp import archiving, ledger
-from tests.idp.web.citizen.test_download import record
+from tests.idp.web.citizen.test_download import download, record
 from tests.idp.web.citizen.test_proof import proof
+from tests.idp.web.citizen.test_record import copy as table
+from tests.support.browser import Browser
+from tests.support.watched import found_in, unpacked
 from tests.support.world import World
 
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
@@ -165,6 +168,7 @@ def test_an_altered_entry_is_told_as_that_wherever_it_is(world: World) -> None:
     assert browser.open("/me/uses").text.count("Altered") == 1
     assert "Altered" in browser.open(f"/me/uses/{place}").text
     assert "Altered" not in browser.open(f"/me/uses/{gone}").text
+    altered_in_copies(browser, {place})
     with world.transaction() as services:
         services.db.execute(delete(data_use).where(hers, data_use.c.position == gone))
     world.tick(days=450)
@@ -176,3 +180,14 @@ def test_an_altered_entry_is_told_as_that_wherever_it_is(world: World) -> None:
     assert "What was recorded here was removed" in old.text
     assert "Altered" in browser.open(f"/me/uses/{place}").text
     assert "What was recorded here was removed" in browser.open(f"/me/uses/{gone}").text
+    altered_in_copies(browser, {place, gone})
+
+
+def altered_in_copies(browser: Browser, places: set[int]) -> None:
+    """Check that every copy tells of these uses, and no others, that they were altered."""
+    head, *rows = table(browser)
+    told = head.index("Altered")
+    assert {int(row[0]) for row in rows if row[told]} == places
+    assert {use["position"] for use in record(browser)["uses"] if use["altered"]} == places
+    printed = "".join(unpacked(download(browser, "pdf").body))
+    assert found_in(printed, {"altered": ["What stands here is not what was recorded."]})
