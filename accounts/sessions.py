@@ -56,6 +56,7 @@ browser_session = Table(
     Column("ended_at", UTCDateTime),
     Column("browser", String(200), nullable=False),
     Column("address", String(45), nullable=False),
+    postgresql_with={"fillfactor": 80},
 )
 
 _COMPLETING = SECOND_FACTORS | STEPS

@@ -96,6 +96,8 @@ class Postgres:
             "max_connections": "200",
             "shared_buffers": "256MB",
             "max_wal_size": "4GB",
+            # As docs/deployment.md says: rows of few people change many times a second here.
+            "autovacuum_naptime": "10s",
             **self._settings,
         }
         command = [*self._prefix, str(_binaries() / "postgres"), "-D", str(self._data)]

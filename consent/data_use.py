@@ -99,6 +99,8 @@ subject_chain = Table(
     Column("removed_head", LargeBinary),
     # No entry is older; found by it without reading the entries.
     Column("oldest_at", UTCDateTime, nullable=False, index=True),
+    # Room for what changes with every use, beside the row and so without new entries in indexes.
+    postgresql_with={"fillfactor": 80},
 )
 
 subject_key = Table(

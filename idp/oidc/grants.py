@@ -78,6 +78,8 @@ oauth_grant = Table(
     Column("revoked_at", UTCDateTime),
     # What authorization_details asked (RFC 9396), as JSON; empty when nothing was asked so.
     Column("details", Text),
+    # With room beside it, a row that a refresh changes needs no new entries in five indexes.
+    postgresql_with={"fillfactor": 70},
 )
 Index("ix_oauth_grant_expires_at", oauth_grant.c.expires_at)
 

@@ -169,6 +169,7 @@ def test_an_altered_entry_is_told_as_that_wherever_it_is(world: World) -> None:
     assert "Altered" in browser.open(f"/me/uses/{place}").text
     assert "Altered" not in browser.open(f"/me/uses/{gone}").text
     altered_in_copies(browser, {place})
+    ledger.sequencer(world.installation).run_once()
     with world.transaction() as services:
         services.db.execute(delete(data_use).where(hers, data_use.c.position == gone))
     world.tick(days=450)
