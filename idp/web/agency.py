@@ -1,8 +1,9 @@
 """What all endpoints for agencies share: who asks, and errors in the form of RFC 6749 §5.2.
 
 Most take form-encoded POSTs, authenticated as at the introspection endpoint, so that no token has to be got
-first. Reports are JSON: with Basic authentication, whichever way of sending a secret is registered, or as the claim ``report`` of a JWS that is a client
-assertion besides (RFC 7523) and so says by the agency's own key that it is its word.
+first. Reports are JSON: with Basic authentication, whichever way of sending a secret is registered, or as the
+claim ``report`` of a JWS that is a client assertion besides (RFC 7523) and so says by the agency's own key that
+it is its word.
 """
 
 import json
