@@ -56,6 +56,7 @@ browser_session = Table(
     Column("ended_at", UTCDateTime),
     Column("browser", String(200), nullable=False),
     Column("address", String(45), nullable=False),
+    # Room for each use's moment, beside the row and so without new entries in indexes.
     postgresql_with={"fillfactor": 80},
 )
 

@@ -31,6 +31,7 @@ from accounts.schema import Identifier, UTCDateTime
 from accounts.statements import Statement
 from consent.data_use import (
     PROVIDER,
+    WITHOUT_MEANING,
     Channel,
     Outcome,
     UseEntry,
@@ -418,7 +419,7 @@ class History:
             of = local.year, local.month
             told.by_agency.setdefault(row.client_id, Counter())[of] += row.uses
             for name in names:
-                if name != "sub":
+                if name not in WITHOUT_MEANING:
                     told.by_attribute.setdefault(name, Counter())[of] += row.uses
         return told
 

@@ -115,6 +115,7 @@ class Log:
         return cosigned if cosigned and cosigned.startswith(f"{own_text}\n\n") else self.checkpoint
 
 
+# Not frozen: an epoch makes ten thousand, and frozen ones take three times as long to make.
 @dataclass(slots=True)
 class Head:
     """How far a subject's chain is in the logs."""

@@ -43,8 +43,11 @@ from consent.use_receipts import Integrated, UseReceipts, use_receipt
 from consent.use_terms import ReadTerms, SharedTerms
 
 BATCH = 10_000
+"""Entries an epoch."""
 _CHAINS = 100
+"""Chains whose entries are read at once."""
 _SWEEP = 100_000
+"""Chains that a sweep finds at most: their names are kept in memory until all were taken."""
 SKEW = timedelta(seconds=10)
 """So far apart the clocks of an installation's servers may be."""
 NEAR_SKEW = timedelta(seconds=1)

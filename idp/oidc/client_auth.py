@@ -76,7 +76,7 @@ class ClientAuthentication:
         self, request: wire.Request, form: dict[str, str], *, has_form: bool = True
     ) -> RelyingParty:
         """Return who is asking. Where the body is no form, a secret that would stand in it stands in the
-        header.
+        header, as any client with a secret may send it (RFC 6749 §2.3.1).
 
         Raises:
             InvalidClientError: nothing, the wrong thing or more than one thing was presented.
