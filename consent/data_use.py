@@ -4,7 +4,7 @@ Entries hold attribute names, never values, addresses or free text. They are app
 ``consent.use_log``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -24,10 +25,17 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
+    column,
+    func,
     select,
+    true,
+    tuple_,
 )
+from sqlalchemy.dialects import postgresql
 
 from accounts.schema import Identifier, UTCDateTime, metadata
+from accounts.statements import Statement
 from accounts.vault import sealed_as
 from consent.ledger import commitment
 from consent.ledger.canonical import canonical
@@ -146,6 +154,74 @@ def select_entries() -> Select[Any]:
     own = (column for column in data_use.c if column is not data_use.c.terms)
     shared = (column for column in use_terms.c if column is not use_terms.c.id)
     return select(*own, *shared).select_from(ENTRIES)
+
+
+Place = tuple[str, int]
+"""An entry's subject and its position in the subject's chain."""
+
+
+def rows_at(
+    db: Connection, places: Collection[Place], since: datetime, until: datetime
+) -> Sequence[Any]:
+    """Return the rows of the entries at the places, as of ``select_entries()``, as far as they are there and
+    of the time from ``since`` to before ``until``.
+    """
+    return _at(db, _whole_at, select_entries(), places, since, until)
+
+
+def moments_at(
+    db: Connection, places: Collection[Place], since: datetime, until: datetime
+) -> Sequence[Any]:
+    """Return ``subject_id``, ``position`` and ``at`` of the same entries."""
+    return _at(db, _moments_at, select(*_MOMENT), places, since, until)
+
+
+def _at(
+    db: Connection,
+    kept: Statement,
+    query: Select[Any],
+    places: Collection[Place],
+    since: datetime,
+    until: datetime,
+) -> Sequence[Any]:
+    if db.dialect.name == "postgresql":
+        listed = [{"subject_id": subject, "position": place} for subject, place in places]
+        return kept.all(db, {"places": listed, "since": since, "until": until})
+    key = tuple_(data_use.c.subject_id, data_use.c.position)
+    of_time = (data_use.c.at >= since, data_use.c.at < until)
+    return db.execute(query.where(key.in_(places), *of_time)).all()
+
+
+# To plan a list of places anew, over a table a month, costs PostgreSQL a hundred times as much as to find
+# them; and each is looked up by itself (LIMIT), however few there were when the plan was made.
+_MOMENT = (data_use.c.subject_id, data_use.c.position, data_use.c.at)
+_places = (
+    func.jsonb_to_recordset(bindparam("places", type_=postgresql.JSONB))
+    .table_valued(column("subject_id", Identifier), column("position", Integer))
+    .render_derived(name="places", with_types=True)
+)
+_one = (
+    select(data_use)
+    .where(
+        data_use.c.subject_id == _places.c.subject_id,
+        data_use.c.position == _places.c.position,
+        data_use.c.at >= bindparam("since", type_=UTCDateTime),
+        data_use.c.at < bindparam("until", type_=UTCDateTime),
+    )
+    .limit(1)
+    .lateral("one")
+)
+_whole_at = Statement(
+    select(
+        *(one for one in _one.c if one.name != data_use.c.terms.name),
+        *(shared for shared in use_terms.c if shared is not use_terms.c.id),
+    ).select_from(_places.join(_one, true()).join(use_terms, use_terms.c.id == _one.c.terms)),
+    plan_kept=True,
+)
+_moments_at = Statement(
+    select(*(_one.c[moment.name] for moment in _MOMENT)).select_from(_places.join(_one, true())),
+    plan_kept=True,
+)
 
 
 @dataclass(frozen=True)

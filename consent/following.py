@@ -8,11 +8,11 @@ was, and of several at once one succeeds.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Connection, String, Table, select, tuple_, update
+from sqlalchemy import BigInteger, Column, Connection, String, Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import metadata
-from consent.data_use import UseEntry, data_use, entry_of, select_entries
+from consent.data_use import UseEntry, entry_of, rows_at
 from consent.ledger.tiles import WIDTH
 from consent.log_state import STREAM, STREAM_BYTES, LogState, ledger_log, span_of
 
@@ -103,9 +103,5 @@ def _entries(
     places = list(whose)
     heads = state.heads_at({index for index, _ in places})
     wanted = [(heads[index].subject_id, position) for index, position in places if index in heads]
-    key = tuple_(data_use.c.subject_id, data_use.c.position)
-    begin, end = span_of(log)
-    of_month = (data_use.c.at >= begin, data_use.c.at < end)
-    found = db.execute(select_entries().where(key.in_(wanted), *of_month)).all()
-    rows = {(row.subject_id, row.position): row for row in found}
+    rows = {(row.subject_id, row.position): row for row in rows_at(db, wanted, *span_of(log))}
     return [entry_of(rows[place]) for place in wanted if place in rows]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    bindparam,
     delete,
     func,
     select,
@@ -23,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.legal_clock import HANOI
 from accounts.schema import metadata
+from accounts.statements import Statement
 from consent.data_use import Channel, Outcome, UseEntry
 
 _A_DAY = len("2026-11-22")
@@ -39,6 +42,18 @@ use_tally = Table(
     Column("uses", BigInteger, nullable=False),
     PrimaryKeyConstraint("period", "client_id", "purpose", "channel", "outcome"),
 )
+
+
+def _adding(dialect: str) -> Any:
+    insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(use_tally)
+    added = insert.values({column.name: bindparam(column.name) for column in use_tally.c})
+    return added.on_conflict_do_update(
+        index_elements=list(use_tally.primary_key.columns),
+        set_={"uses": use_tally.c.uses + added.excluded.uses},
+    )
+
+
+_add = Statement(_adding)
 
 
 @dataclass(frozen=True)
@@ -64,16 +79,10 @@ def add(db: Connection, entries: Iterable[UseEntry]) -> None:
         use, local = entry.use, entry.at.astimezone(HANOI)
         for period in (local.strftime("%Y-%m"), local.date().isoformat()):
             counted[Kind(period, use.client_id, use.purpose, use.channel, use.outcome)] += 1
-    if not counted:
-        return
-    dialect = postgresql if db.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(use_tally)
-    db.execute(
-        insert.on_conflict_do_update(
-            index_elements=list(use_tally.primary_key.columns),
-            set_={"uses": use_tally.c.uses + insert.excluded.uses},
-        ),
-        [
+    # In one order everywhere, so that two writers do not wait for one another.
+    for kind, uses in sorted(counted.items(), key=lambda item: repr(item[0])):
+        _add.change(
+            db,
             {
                 "period": kind.period,
                 "client_id": kind.client_id,
@@ -81,11 +90,8 @@ def add(db: Connection, entries: Iterable[UseEntry]) -> None:
                 "channel": kind.channel.value,
                 "outcome": kind.outcome.value,
                 "uses": uses,
-            }
-            # In one order everywhere, so that two writers do not wait for one another.
-            for kind, uses in sorted(counted.items(), key=lambda item: repr(item[0]))
-        ],
-    )
+            },
+        )
 
 
 def of(db: Connection, periods: Iterable[str]) -> dict[Kind, int]:

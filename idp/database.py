@@ -30,6 +30,9 @@ def connect(url: str) -> Engine:
         # Each of a server's threads may have one open, and another for what it asks aside.
         pool_size=16,
         max_overflow=24,
+        # Who comes next gets a connection that was just used: its server process has at hand what it
+        # knows of the tables, while one that was idle reads the catalogue again after each change.
+        pool_use_lifo=True,
         pool_timeout=3,
         pool_pre_ping=False,
         pool_recycle=1800,

@@ -7,12 +7,14 @@ country somebody is, the registration.
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, Integer, bindparam, select
 
 from accounts.attributes import SENSITIVE
 from accounts.legal_clock import HANOI
 from accounts.notice_choices import Topic
 from accounts.notices import NoticeKind
+from accounts.schema import Identifier
+from accounts.statements import Statement
 from consent import seen
 from consent.data_use import (
     ENTRIES,
@@ -22,6 +24,7 @@ from consent.data_use import (
     Outcome,
     UseEntry,
     data_use,
+    moments_at,
 )
 from consent.decisions import Terms
 from consent.history import Wanted
@@ -47,6 +50,17 @@ _FROM_HOUR = 8
 _A_ROUND = 200
 UNKNOWN_COUNTRY = "ZZ"
 """Said where data were transferred abroad to somebody who is not registered here (ISO 3166-1, for one's own use)."""
+
+_latest = Statement(
+    select(use_terms.c.client_id, use_terms.c.personal, data_use.c.at)
+    .select_from(ENTRIES)
+    .where(
+        data_use.c.subject_id == bindparam("subject", type_=Identifier),
+        data_use.c.position <= bindparam("position", type_=Integer),
+        data_use.c.position > bindparam("position", type_=Integer) - 10 * BURST,
+    ),
+    plan_kept=True,
+)
 
 
 def tell(services: Services, entries: list[UseEntry]) -> None:
@@ -180,21 +194,10 @@ def _unusual(services: Services, entry: UseEntry, *, is_crowded: bool) -> str:
 
 
 def _shortly_before(db: Connection, entry: UseEntry) -> int:
-    own, shared = data_use.c, use_terms.c
-    latest = (
-        select(shared.client_id, shared.personal, own.at)
-        .select_from(ENTRIES)
-        .where(
-            own.subject_id == entry.use.subject_id,
-            own.position <= entry.position,
-            own.position > entry.position - 10 * BURST,
-        )
-        .order_by(own.position.desc())
-    )
+    latest = _latest.all(db, {"subject": entry.use.subject_id, "position": entry.position})
     begin = entry.at - _SHORTLY
     return sum(
-        row.personal and row.client_id == entry.use.client_id and row.at > begin
-        for row in db.execute(latest)
+        row.personal and row.client_id == entry.use.client_id and row.at > begin for row in latest
     )
 
 
@@ -212,18 +215,13 @@ def _crowded(db: Connection, entries: list[UseEntry]) -> frozenset[str]:
         for one in entries
         if one.position >= BURST
     }
-    key = tuple_(data_use.c.subject_id, data_use.c.position)
-    rows = db.execute(
-        select(data_use.c.subject_id, data_use.c.position, data_use.c.at).where(
-            key.in_(sorted(wanted))
-        )
-    )
-    found: set[str] = set()
-    for row in rows:
-        entry = wanted[row.subject_id, row.position]
-        if entry.at - row.at < _SHORTLY:
-            found.add(entry.id)
-    return frozenset(found)
+    if not wanted:
+        return frozenset()
+    moments = [one.at for one in wanted.values()]
+    # Those longer ago make no crowd.
+    rows = moments_at(db, sorted(wanted), min(moments) - _SHORTLY, max(moments) + _SHORTLY)
+    near = ((wanted[row.subject_id, row.position], row.at) for row in rows)
+    return frozenset(entry.id for entry, at in near if entry.at - at < _SHORTLY)
 
 
 def _tell_month(services: Services, month: str, subject_id: str) -> None:

@@ -16,6 +16,9 @@ from consent.data_use import (
     Outcome,
     Use,
     data_use,
+    entry_of,
+    moments_at,
+    rows_at,
     subject_chain,
     subject_key,
 )
@@ -73,6 +76,23 @@ def test_positions_have_no_gaps_and_newest_come_first(services: Services, five: 
     assert [entry.position for entry in entries] == [5, 4, 3, 2, 1]
     page = services.use_log.of_subject(five, before=4, limit=2)
     assert [entry.position for entry in page] == [3, 2]
+
+
+def test_entries_are_found_by_their_places_as_far_as_they_are_there(
+    services: Services, use: Use, five: str, clock: Clock
+) -> None:
+    other = services.subjects.add(SubjectKind.PERSON)
+    services.use_log.record(replace(use, subject_id=other))
+    mine = {entry.position: entry for entry in services.use_log.of_subject(five)}
+    (theirs,) = services.use_log.of_subject(other)
+    places = [(five, 2), (five, 5), (five, 6), (other, 1), ("f" * 32, 1)]
+    since, until = mine[2].at, clock() + timedelta(microseconds=1)
+
+    found = [entry_of(row) for row in rows_at(services.db, places, since, until)]
+    assert sorted(found, key=lambda entry: entry.at) == [mine[2], mine[5], theirs]
+    moments = moments_at(services.db, places, since, mine[5].at)
+    assert [tuple(row) for row in moments] == [(five, 2, mine[2].at)]
+    assert not rows_at(services.db, [], since, until)
 
 
 def test_many_appended_at_once_are_what_one_after_the_other_would_be(
