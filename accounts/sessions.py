@@ -67,7 +67,7 @@ _OPEN_ACCOUNT = (
     ~select(account_lock.c.account_id).where(account_lock.c.account_id == account.c.id).exists(),
 )
 
-_find = Statement(
+LIVE = (
     select(browser_session)
     .join(account, account.c.id == browser_session.c.account_id)
     .where(
@@ -78,6 +78,8 @@ _find = Statement(
         *_OPEN_ACCOUNT,
     )
 )
+"""The query for the session of ``BrowserSessions.asked``, whose row ``opened`` judges."""
+_live = Statement(LIVE)
 
 
 @dataclass(frozen=True)
@@ -197,15 +199,20 @@ class BrowserSessions:
 
         On the own pages it has to have been used there of late, too; what is found is used now.
         """
+        return self.opened(_live.first(self._db, self.asked(cookie)), on_own_pages=on_own_pages)
+
+    def asked(self, cookie: str) -> dict[str, Any]:
+        """Return the parameters of ``LIVE`` for a cookie's value."""
         now = self._clock()
-        row = _find.first(
-            self._db,
-            {
-                "cookie_hash": _hash(cookie),
-                "now": now,
-                "idle_since": now - self._limits.longest_idle,
-            },
-        )
+        return {
+            "cookie_hash": _hash(cookie),
+            "now": now,
+            "idle_since": now - self._limits.longest_idle,
+        }
+
+    def opened(self, row: Any, *, on_own_pages: bool = False) -> BrowserSession | None:
+        """Return the session of a row of ``LIVE`` as ``find`` does, or None of None."""
+        now = self._clock()
         if row is None or now - row.last_seen_at >= self._limits.idle[row.level]:
             return None
         seen = {"last_seen_at": now}

@@ -8,7 +8,7 @@ dialects and types stay SQLAlchemy's; only the repetition is left out. See docs/
 import hashlib
 import re
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -174,10 +174,12 @@ def commit(db: Connection) -> None:
     db.commit()
 
 
-def _shape(columns: Sequence[Any]) -> Any:
+def shape(columns: Iterable[Any]) -> Callable[[Iterable[Any]], Any]:
+    """Return what makes a row, with attributes, of the columns' values."""
     names = [column.key for column in columns]
     make: Any = namedtuple  # noqa: PYI024 - the fields vary
-    return make("Row", names, rename=True)._make
+    maker: Callable[[Iterable[Any]], Any] = make("Row", names, rename=True)._make
+    return maker
 
 
 def _columns(core: Any) -> list[Any]:
@@ -212,7 +214,7 @@ class _OnSQLite:
             for position, column in enumerate(columns)
             if (reader := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
-        self._make = _shape(columns)
+        self._make = shape(columns)
 
     def rows(self, db: Connection, parameters: Mapping[str, Any]) -> list[Any]:
         return [self._row(raw) for raw in self._run(db, parameters).fetchall()]
@@ -270,7 +272,7 @@ class _OnPostgreSQL:
             self._formats.append(binary)
         columns = _columns(core)
         self._readers = [_reader(column.type) for column in columns]
-        self._make = _shape(columns)
+        self._make = shape(columns)
 
     def rows(self, db: Connection, parameters: Mapping[str, Any]) -> list[Any]:
         result = self._run(db, parameters)

@@ -35,7 +35,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.mandates import MandateState, MandateType, mandate
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
-from accounts.statements import Statement
+from accounts.statements import Statement, shape
 from accounts.subject import subject
 from consent.errors import NotAskedError
 from consent.purposes import PURPOSES
@@ -123,16 +123,22 @@ Index(
 _UNTOLD = (consent.c.state == ConsentState.ACTIVE.value) & consent.c.end_told_at.is_(None)
 Index("ix_consent_ending", consent.c.valid_until, sqlite_where=_UNTOLD, postgresql_where=_UNTOLD)
 
+AT_RELYING_PARTY = (
+    consent.c.client_id == bindparam("client"),
+    consent.c.acting_for == bindparam("acting"),
+    consent.c.state == ConsentState.ACTIVE.value,
+)
+"""What holds of the active consents that one relying party has of a person, for herself (``acting`` is
+empty then) or for whom she acts.
+"""
 _active = Statement(
     select(consent)
-    .where(
-        consent.c.subject_id == bindparam("subject"),
-        consent.c.client_id == bindparam("client"),
-        consent.c.acting_for == bindparam("acting"),
-        consent.c.state == ConsentState.ACTIVE.value,
-    )
+    .where(consent.c.subject_id == bindparam("subject"), *AT_RELYING_PARTY)
     .order_by(consent.c.given_at.desc())
 )
+CONSENT_COLUMNS = tuple(column.label(f"consent_{column.name}") for column in consent.c)
+"""The columns of a query whose rows are ``Consents.adopt``ed; they come last."""
+_row = shape(consent.c)
 
 
 @dataclass(frozen=True)
@@ -227,18 +233,22 @@ class Consents:
         self._db = db
         self._clock = clock
         self._chance = chance
+        self._adopted: dict[tuple[str, str], list[Any]] = {}
+
+    def adopt(self, subject_id: str, client_id: str, rows: Iterable[Any]) -> None:
+        """Take what was read of a person's own consents at a relying party, newest first
+        (``AT_RELYING_PARTY``, ``CONSENT_COLUMNS``), so that it is not read again.
+        """
+        own = [_row(row[-len(CONSENT_COLUMNS) :]) for row in rows]
+        self._adopted[subject_id, client_id] = [row for row in own if row.id is not None]
 
     def find_covering(self, asked: Asked) -> Consent | None:
         """Return a consent in force that already decides all that is asked, newest first."""
         now = self._clock()
-        rows = _active.all(
-            self._db,
-            {
-                "subject": asked.subject_id,
-                "client": asked.client_id,
-                "acting": asked.acting_for or "",
-            },
-        )
+        rows = None if asked.acting_for else self._adopted.get((asked.subject_id, asked.client_id))
+        if rows is None:
+            who = {"subject": asked.subject_id, "client": asked.client_id}
+            rows = _active.all(self._db, {**who, "acting": asked.acting_for or ""})
         return next(
             (c for row in rows if (c := _consent(row)).is_in_force(now) and c.covers(asked)), None
         )

@@ -23,6 +23,7 @@ from accounts.statements import TOGETHER, NeedsTransactionError, commit
 from accounts.together import OnDemand
 from idp import reading
 from idp.database import for_single_statements, run_together
+from idp.login import returning
 from idp.login.errors import LoginError
 from idp.login.flow import Respond
 from idp.oidc import endpoints, wire
@@ -175,7 +176,13 @@ class Door:
             if parsed.ui_locales:
                 return None
             services = self._services(self._held.single(), environ, correlation)
-            session = services.sessions.find(cookie.group(1))
+            session = returning.find(
+                services.db,
+                services.sessions,
+                services.consents,
+                cookie.group(1),
+                relying_party.client_id,
+            )
             if session is None:
                 return None
             step = services.authorization.step(parsed, relying_party, session)
