@@ -114,7 +114,7 @@ def installation(
     settings = settings_for(database_url, tmp_path)
     made = Installation(settings, engine=engines.of(database_url), clock=clock)
     yield made
-    made.engine.dispose()
+    engines.rest(database_url)
 
 
 @pytest.fixture
