@@ -8,6 +8,7 @@ a cross-site POST.
 import io
 import sys
 from dataclasses import dataclass, field
+from functools import cached_property
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes, urljoin, urlsplit
@@ -93,11 +94,11 @@ class Page:
 
     @property
     def forms(self) -> list[Form]:
-        return self._read().forms
+        return self._content.forms
 
     @property
     def text(self) -> str:
-        return " ".join("".join(self._read().text).split())
+        return " ".join("".join(self._content.text).split())
 
     @property
     def path(self) -> str:
@@ -112,7 +113,8 @@ class Page:
     def has_form(self, action: str) -> bool:
         return any(urlsplit(form.action).path == action for form in self.forms)
 
-    def _read(self) -> _Reader:
+    @cached_property
+    def _content(self) -> _Reader:
         reader = _Reader()
         reader.feed(self.html)
         return reader
