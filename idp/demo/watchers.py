@@ -36,11 +36,12 @@ def prepare(folder: Path, sen: Sen) -> None:
 
 
 def commands(folder: Path, issuer: str) -> Iterator[tuple[str, int, list[str]]]:
-    """Yield each one's name, port and command."""
+    """Yield each one's name, port and command: nothing of the provider is loaded to watch it."""
     key = (folder / _LOG_KEY).read_text("ascii")
     for name, port in PORTS.items():
         yield name, port, [
-            "idp.cli", _program(name), str(folder / name), "--name", f"{name}.demo",
+            "consent.cosigners.commands", _program(name), str(folder / name),
+            "--name", f"{name}.demo",
             "--log-key", key, "--log-url", f"{issuer}/ledger", "--bind", f"127.0.0.1:{port}",
         ]  # fmt: skip
 
