@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.stories.site import Site
 from tests.stories.visit import Visit
-from tests.support.postgres import Postgres, start
+from tests.support.stores import Servers, Templates
 
 # Without windows, which nobody sees here, it needs half of the time.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")
@@ -28,10 +28,10 @@ CHROMIUM_OPTIONS = [
 class Sites:
     """The installations of this worker, each started when a story first needs it."""
 
-    def __init__(self, folder_of: Callable[[str], Any]) -> None:
+    def __init__(self, folder_of: Callable[[str], Any], servers: Servers) -> None:
         self._folder_of = folder_of
+        self._servers = servers
         self._started: dict[str, Site] = {}
-        self._postgres: Postgres | None = None
 
     def on(self, kind: str) -> Site:
         """Return the installation on this kind of database."""
@@ -44,20 +44,16 @@ class Sites:
     def stop(self) -> None:
         for site in self._started.values():
             site.stop()
-        if self._postgres is not None:
-            self._postgres.stop()
 
     def _database_url(self, kind: str) -> str | None:
         if kind == "sqlite":
             return None
-        if self._postgres is None:
-            self._postgres = start()
-        return self._postgres.create_database("stories")
+        return self._servers.postgres.create_database("stories")
 
 
 @pytest.fixture(scope="session")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
-    held = Sites(tmp_path_factory.mktemp)
+def sites(tmp_path_factory: pytest.TempPathFactory, templates: Templates) -> Iterator[Sites]:
+    held = Sites(tmp_path_factory.mktemp, templates.server)
     try:
         yield held
     finally:
