@@ -27,11 +27,14 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    TableValuedAlias,
     Text,
     bindparam,
     cast,
+    func,
     insert,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
@@ -66,6 +69,21 @@ def given(column: Column[Any], prefix: str = "") -> ColumnElement[Any]:
     """
     type_ = Text() if isinstance(column.type, String) else column.type
     return cast(bindparam(f"{prefix}{column.name}", type_=type_), type_)
+
+
+def rows_of_lists(columns: Mapping[str, TypeEngine[Any]]) -> TableValuedAlias:
+    """Return rows to join, on PostgreSQL alone; each column is a parameter of its name, as ``listed`` spells
+    it: psycopg looks at each value of a list several times.
+    """
+    lists = (
+        cast(bindparam(column, type_=Text()), ARRAY(type_)) for column, type_ in columns.items()
+    )
+    return func.unnest(*lists).table_valued(*columns).render_derived()
+
+
+def listed(values: Iterable[object]) -> str:
+    """Return PostgreSQL's spelling of a list of values that need no quotes, or have them."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 class _Compiled(Protocol):

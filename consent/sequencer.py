@@ -19,8 +19,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     Connection,
     Engine,
+    Integer,
     Select,
     Text,
+    bindparam,
     cast,
     func,
     insert,
@@ -29,8 +31,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.types import TypeEngine
 
 from accounts.schema import Clock, Identifier
+from accounts.statements import Statement, listed, rows_of_lists
 from consent.data_use import PROVIDER, Channel, Outcome, data_use, subject_chain
 from consent.ledger import chain, head_map, tiles
 from consent.ledger.checkpoint import Checkpoint
@@ -77,6 +81,19 @@ class _Row(NamedTuple):
     commitment: bytes
     id: str
     terms: Any
+
+
+class _Wanted(NamedTuple):
+    """The part of a chain that is to be read: after one position, and up to another."""
+
+    subject_id: str
+    after: int
+    until: int
+
+
+_WANTED: dict[str, TypeEngine[Any]] = {
+    "subject_id": Identifier(), "after": Integer(), "until": Integer(),
+}  # fmt: skip
 
 
 # As other tables have it.
@@ -242,32 +259,34 @@ class Sequencer:
     def _weigh(self, db: Connection, rows: list[_Row], *, sweep: bool) -> _Batch:
         """Take each subject's entries in the order of the chain; leave alone what has gaps."""
         batch = _Batch()
-        again, broken = self._swept(db) if sweep else (set(self._to_come), set[str]())
-        batch.is_swept = not sweep or len(again) < _SWEEP
+        longer, broken = self._swept(db) if sweep else (set[str](), set[str]())
+        batch.is_swept = not sweep or len(longer) < _SWEEP
         batch.broken |= broken
         heads: dict[str, Head] = {}
         chains: dict[str, Any] = {}
+        # Of whom a sweep found earlier entries, these are not the next.
+        to_come = set(self._to_come)
+        rows = [row for row in rows if row.subject_id not in to_come]
         self._read_ends(db, {row.subject_id for row in rows}, heads, chains)
-        again |= {row.subject_id for row in rows if not self._take(db, batch, heads, chains, row)}
+        longer |= {row.subject_id for row in rows if not self._take(db, batch, heads, chains, row)}
         # What the rows seen do not begin with is looked for at its place in the chains.
-        rest = sorted(again - batch.broken)
+        rest = [*sorted(longer - batch.broken), *self._to_come]
         while rest and batch.entries < BATCH:
             some, rest = rest[:_CHAINS], rest[_CHAINS:]
             self._read_ends(db, set(some).difference(heads), heads, chains)
-            stuck: set[str] = set()
-            # Those taken a moment ago are among them.
-            most = BATCH + batch.entries
-            found = _rest_of(db, some, most)
-            for row in found:
-                if batch.entries >= BATCH:
-                    batch.to_come = [*some, *rest]
-                    return batch
-                if row.subject_id not in stuck and not self._take(db, batch, heads, chains, row):
-                    stuck.add(row.subject_id)
-            is_all = len(found) < most
-            left = {one for one in some if heads[one].length < chains[one].length}
-            batch.broken |= left if is_all else stuck
-            rest = [*sorted(left - batch.broken), *rest]
+            wanted, room = list[_Wanted](), BATCH - batch.entries
+            for one in some:
+                taken = heads[one].length
+                until = min(chains[one].length, taken + room)
+                if until > taken:
+                    wanted.append(_Wanted(one, taken, until))
+                    room -= until - taken
+            for row in _parts_of(db, wanted):
+                self._take(db, batch, heads, chains, row)
+            # The ends were read before the rows, so all of these have been there.
+            batch.broken |= {one for one, _, until in wanted if heads[one].length < until}
+            left = [one for one in some if heads[one].length < chains[one].length]
+            rest = [*(one for one in left if one not in batch.broken), *rest]
         batch.to_come = rest
         return batch
 
@@ -479,10 +498,31 @@ def oldest_waiting(db: Connection) -> datetime | None:
     return found
 
 
-def _rest_of(db: Connection, subject_ids: list[str], most: int) -> list[_Row]:
-    """Return so many of the chains' entries that are not in the logs, chain by chain."""
-    query = _waiting().where(_use.subject_id.in_(subject_ids))
-    return _rows(db, query.order_by(_use.subject_id, _use.position).limit(most))
+def _parts(dialect: str) -> Select[Any]:
+    """Return the query for parts of chains, in the order of each: of one, and on PostgreSQL of many."""
+    wanted: Any = (
+        rows_of_lists(_WANTED)
+        if dialect == "postgresql"
+        else select(*(bindparam(*one).label(one[0]) for one in _WANTED.items())).subquery()
+    )
+    is_wanted = (
+        (_use.subject_id == wanted.c.subject_id)
+        & (_use.position > wanted.c.after)
+        & (_use.position <= wanted.c.until)
+    )
+    found = select(*_columns).select_from(wanted.join(data_use, is_wanted))
+    return found.order_by(_use.subject_id, _use.position)
+
+
+_read_parts = Statement(_parts)
+
+
+def _parts_of(db: Connection, wanted: Sequence[_Wanted]) -> list[_Row]:
+    """Return the entries of parts of chains, chain by chain."""
+    if db.dialect.name != "postgresql":
+        return [row for one in wanted for row in _read_parts.all(db, one._asdict())]
+    lists = {name: listed(one[n] for one in wanted) for n, name in enumerate(_Wanted._fields)}
+    return _read_parts.all(db, lists)
 
 
 def _rows(db: Connection, query: Select[Any]) -> list[_Row]:

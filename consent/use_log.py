@@ -25,7 +25,6 @@ from sqlalchemy import (
     case,
     cast,
     delete,
-    func,
     insert,
     select,
     true,
@@ -42,6 +41,8 @@ from accounts.statements import (
     copy_many,
     given,
     insert_many,
+    listed,
+    rows_of_lists,
     stands_alone,
 )
 from accounts.vault import Vault
@@ -129,16 +130,12 @@ _append_first = Statement(_append)
 _append_and_advance = Statement(
     lambda dialect: _advance.add_cte(_append.cte("entry")) if dialect == "postgresql" else _advance
 )
-# The same for many chains, each parameter a list as PostgreSQL spells it: psycopg looks at each value of
-# a list several times.
+# The same for many chains.
 _ENDS: dict[str, TypeEngine[Any]] = {
     "chain": String(), "entry_position": Integer(), "new_head": LargeBinary(),
     "entry_at": UTCDateTime(),
 }  # fmt: skip
-_ends = func.unnest(
-    *(cast(bindparam(name, type_=Text()), postgresql.ARRAY(type_)) for name, type_ in _ENDS.items())
-)
-_advanced = _ends.table_valued(*_ENDS, name="advanced").render_derived()
+_advanced = rows_of_lists(_ENDS)
 _advance_many = (
     update(subject_chain)
     .where(subject_chain.c.subject_id == _advanced.c.chain)
@@ -155,13 +152,8 @@ def _is_one_of(db: Connection, subject_ids: list[str]) -> ColumnElement[bool]:
     if db.dialect.name != "postgresql":
         return column.in_(subject_ids)
     # One value, however many there are.
-    these = bindparam("these", _listed(subject_ids), Text())
+    these = bindparam("these", listed(subject_ids), Text())
     return column == any_(cast(these, postgresql.ARRAY(String())))
-
-
-def _listed(values: Iterable[object]) -> str:
-    """Return PostgreSQL's spelling of a list of values that need no quotes, or have them."""
-    return f"{{{','.join(map(str, values))}}}"
 
 
 class Condition:
@@ -665,10 +657,10 @@ class UseLog:
         self._db.execute(
             _advance_many,
             {
-                "chain": _listed(ends),
-                "entry_position": _listed(end.length for end in ends.values()),
-                "new_head": _listed(rf'"\\x{end.head.hex()}"' for end in ends.values()),
-                "entry_at": _listed(f'"{end.latest_at.isoformat()}"' for end in ends.values()),
+                "chain": listed(ends),
+                "entry_position": listed(end.length for end in ends.values()),
+                "new_head": listed(rf'"\\x{end.head.hex()}"' for end in ends.values()),
+                "entry_at": listed(f'"{end.latest_at.isoformat()}"' for end in ends.values()),
             },
         )
 
