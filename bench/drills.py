@@ -396,7 +396,7 @@ def rewrite_logs(place: Place) -> None:
             changed, tree = tiles.append(0, [leaf_hash(e) for e in entries], lambda _l, _n: b"")
             db.execute(delete(ledger_tile).where(ledger_tile.c.log == log.name))
             own = {(tiles.ENTRIES, 0): tiles.bundle(entries), (STREAM, 0): stream}
-            state.save_tiles(log.name, changed | own)
+            state.save_tiles({log.name: changed | own})
             # Under a checkpoint that nobody has seen yet.
             state.save_logs([replace(log, size=tree.size, root=tree.root(), cosigned=None)])
         db.execute(delete(ledger_head))
@@ -437,7 +437,7 @@ def rewrite_last_epoch(place: Place) -> None:
             last, map_root=save_map(state), grown=grown, all_logs=hash_of_all(heads)
         ).leaf
         changed, tree = tiles.append(0, [leaf_hash(e) for e in entries], lambda _l, _n: b"")
-        state.save_tiles(ROOT_LOG, changed | {(tiles.ENTRIES, 0): tiles.bundle(entries)})
+        state.save_tiles({ROOT_LOG: changed | {(tiles.ENTRIES, 0): tiles.bundle(entries)}})
         made = [sign(place, log) for name, log in logs.items() if name != ROOT_LOG]
         state.save_logs([*made, sign(place, replace(root, root=tree.root()))])
 
@@ -616,7 +616,7 @@ def _flip(place: Place, level: int) -> None:
         name = next(name for name in state.logs() if "/" in name)
         data = bytearray(state.tile(name, level, 0))
         data[40] ^= 1
-        state.save_tiles(name, {(level, 0): bytes(data)})
+        state.save_tiles({name: {(level, 0): bytes(data)}})
 
 
 @drill("check")

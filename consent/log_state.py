@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accounts.schema import UTCDateTime, metadata
+from consent.ledger import tiles
 from consent.ledger.head_map import Item, Place, bucket_of, item
 from consent.ledger.tiles import Read
 from consent.partitions import bounds, month_of
@@ -212,11 +213,31 @@ class LogState:
         """Return what reads the tiles of a log."""
         return lambda level, number: self.tile(log, level, number)
 
-    def save_tiles(self, log: str, changed: Mapping[Place, bytes]) -> None:
-        """Write tiles of a log."""
+    def edges(self, logs: Iterable[Log]) -> dict[str, dict[Place, bytes]]:
+        """Return, by the logs' names, their tiles that are begun and not full: all that appending reads."""
+        found: dict[str, dict[Place, bytes]] = {}
+        places = [
+            (log.name, level, number)
+            for log in logs
+            for level, number in (
+                *tiles.begun(log.size),
+                *((kind, log.size // tiles.WIDTH) for kind in (tiles.ENTRIES, STREAM)),
+            )
+        ]
+        key = tuple_(ledger_tile.c.log, ledger_tile.c.level, ledger_tile.c.number)
+        for some in _some(places):
+            for log, level, number, data in self._db.execute(
+                select(ledger_tile).where(key.in_(some))
+            ):
+                found.setdefault(log, {})[level, number] = data
+        return found
+
+    def save_tiles(self, changed: Mapping[str, Mapping[Place, bytes]]) -> None:
+        """Write tiles of logs, by the logs' names."""
         rows = [
             {"log": log, "level": level, "number": number, "data": data}
-            for (level, number), data in changed.items()
+            for log, of_log in changed.items()
+            for (level, number), data in of_log.items()
         ]
         self._save(ledger_tile, ("log", "level", "number"), rows)
 

@@ -65,7 +65,7 @@ class Rebuild:
                 self._db.execute(
                     delete(ledger_tile).where(ledger_tile.c.log == name, ledger_tile.c.level >= 0)
                 )
-                self._state.save_tiles(name, changed)
+                self._state.save_tiles({name: changed})
             self._db.execute(delete(ledger_piece))
             self._state.save_pieces(pieces)
             self._state.save_heads(self._heads.values())

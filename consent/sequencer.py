@@ -9,11 +9,14 @@ places come in the order of commits) or by their time (PostgreSQL, looking back 
 transaction that is still open); a sweep compares every chain's length with what was taken.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -61,6 +64,7 @@ SWEEP_EVERY = timedelta(seconds=60)
 # Whatever is SKEW late is there when all of this is looked through for the next time.
 _BACK = SKEW + FAR_EVERY
 
+_Tiles = dict[tuple[int, int], bytes]
 _use = data_use.c
 _columns = (
     _use.subject_id,
@@ -268,7 +272,7 @@ class Sequencer:
         to_come = set(self._to_come)
         rows = [row for row in rows if row.subject_id not in to_come]
         self._read_ends(db, {row.subject_id for row in rows}, heads, chains)
-        longer |= {row.subject_id for row in rows if not self._take(db, batch, heads, chains, row)}
+        longer |= self._take(db, batch, heads, chains, rows)
         # What the rows seen do not begin with is looked for at its place in the chains.
         rest = [*sorted(longer - batch.broken), *self._to_come]
         while rest and batch.entries < BATCH:
@@ -281,8 +285,7 @@ class Sequencer:
                 if until > taken:
                     wanted.append(_Wanted(one, taken, until))
                     room -= until - taken
-            for row in _parts_of(db, wanted):
-                self._take(db, batch, heads, chains, row)
+            self._take(db, batch, heads, chains, _parts_of(db, wanted))
             # The ends were read before the rows, so all of these have been there.
             batch.broken |= {one for one, _, until in wanted if heads[one].length < until}
             left = [one for one in some if heads[one].length < chains[one].length]
@@ -307,31 +310,42 @@ class Sequencer:
         batch: _Batch,
         heads: dict[str, Head],
         chains: dict[str, Any],
-        row: _Row,
-    ) -> bool:
-        """Take an entry if it is its chain's next; False when something is missing before it."""
-        subject_id, position, at = row.subject_id, row.position, row.at
-        head, end = heads[subject_id], chains.get(subject_id)
-        if position <= head.length or subject_id in batch.broken:
-            return True
-        if position != head.length + 1 or end is None or position > end.length:
-            return False
-        after = chain.advance(head.head, row.commitment)
-        terms = self._terms.of(db, row.terms)
-        if terms is None or (position == end.length and after != end.head):
-            batch.broken.add(subject_id)
-            return True
-        index = head.index
-        heads[subject_id] = batch.heads[subject_id] = Head(
-            subject_id, head.bucket, index, position, after
-        )
-        log = entry_log(at, int.from_bytes(index[-4:], "big") % self._shards)
-        if terms.client_id != PROVIDER and terms.outcome == Outcome.RELEASED.value:
-            batch.given.append((log, len(batch.leaves.get(log, ())), row, terms))
-        batch.add(log, row.commitment, index + position.to_bytes(4, "big"))
-        batch.entries += 1
-        batch.oldest = min(batch.oldest or at, at)
-        return True
+        rows: list[_Row],
+    ) -> set[str]:
+        """Take those of the rows that are their chains' next, in their order; return of whose chains
+        something is missing before a row.
+        """
+        stuck: set[str] = set()
+        for subject_id, run in groupby(rows, attrgetter("subject_id")):
+            head, end = heads[subject_id], chains.get(subject_id)
+            shard = int.from_bytes(head.index[-4:], "big") % self._shards
+            length, hash_ = head.length, head.head
+            for row in run:
+                _, position, at, commitment, _, terms_id = row
+                if position <= length:
+                    continue
+                if subject_id in batch.broken:
+                    break
+                if position != length + 1 or end is None or position > end.length:
+                    stuck.add(subject_id)
+                    break
+                after = chain.advance(hash_, commitment)
+                terms = self._terms.of(db, terms_id)
+                if terms is None or (position == end.length and after != end.head):
+                    batch.broken.add(subject_id)
+                    break
+                length, hash_ = position, after
+                log = entry_log(at, shard)
+                if terms.client_id != PROVIDER and terms.outcome == Outcome.RELEASED.value:
+                    batch.given.append((log, len(batch.leaves.get(log, ())), row, terms))
+                batch.add(log, commitment, head.index + position.to_bytes(4, "big"))
+                batch.oldest = min(batch.oldest or at, at)
+            if length > head.length:
+                batch.entries += length - head.length
+                heads[subject_id] = batch.heads[subject_id] = Head(
+                    subject_id, head.bucket, head.index, length, hash_
+                )
+        return stuck
 
     def _new_head(self, subject_id: str) -> Head:
         index = self._index_of(subject_id)
@@ -353,9 +367,11 @@ class Sequencer:
         logs, seconds = state.logs(), int(now.timestamp())
         made = _Epoch()
         made.receipts = self._receipts.rows(_receipted(batch, logs), before.epochs, now)
+        grows = (logs[name] for name in (*batch.leaves, ROOT_LOG) if name in logs)
+        edges = defaultdict[str, _Tiles](dict, state.edges(grows))
         for name, leaves in sorted(batch.leaves.items()):
-            self._grow(state, made, logs.get(name), name, leaves, seconds)
-            made.append_bytes(state, name, STREAM, logs.get(name), batch.stream.get(name, []))
+            self._grow(made, logs.get(name), name, leaves, edges[name], seconds)
+            made.append_bytes(name, STREAM, logs.get(name), batch.stream.get(name, []), edges[name])
         changed = {head.index: head for head in batch.heads.values()}
         buckets: dict[int, list[Head]] = {head.bucket: [] for head in changed.values()}
         for head in state.heads_in(buckets):
@@ -373,23 +389,26 @@ class Sequencer:
         leaf = Epoch(
             before.epochs, seconds, map_root, grown, hash_of_all({**everything, **grown})
         ).leaf
-        self._grow(state, made, logs.get(ROOT_LOG), ROOT_LOG, [leaf], seconds)
+        self._grow(made, logs.get(ROOT_LOG), ROOT_LOG, [leaf], edges[ROOT_LOG], seconds)
         return made
 
     def _grow(
         self,
-        state: LogState,
         made: "_Epoch",
         log: Log | None,
         name: str,
         leaves: list[bytes],
+        edge: _Tiles,
         seconds: int,
     ) -> None:
         size = log.size if log else 0
-        read = state.reading(name)
-        changed, tree = tiles.append(size, [leaf_hash(leaf) for leaf in leaves], read)
+        changed, tree = tiles.append(
+            size,
+            [leaf_hash(leaf) for leaf in leaves],
+            lambda level, number: edge.get((level, number), b""),
+        )
         made.tiles[name] = changed
-        made.append_bytes(state, name, tiles.ENTRIES, log, [tiles.bundle([e]) for e in leaves])
+        made.append_bytes(name, tiles.ENTRIES, log, [tiles.bundle([e]) for e in leaves], edge)
         made.logs[name] = Log(
             name,
             tree.size,
@@ -415,8 +434,7 @@ class Sequencer:
         state = LogState(db)
         if not state.advance(before, after):
             return False
-        for name, changed in epoch.tiles.items():
-            state.save_tiles(name, changed)
+        state.save_tiles(epoch.tiles)
         state.save_pieces(epoch.pieces)
         state.save_heads(batch.heads.values())
         state.save_logs(list(epoch.logs.values()))
@@ -431,19 +449,19 @@ class _Epoch:
     """What an epoch writes."""
 
     logs: dict[str, Log] = field(default_factory=dict)
-    tiles: dict[str, dict[tuple[int, int], bytes]] = field(default_factory=dict)
+    tiles: dict[str, _Tiles] = field(default_factory=dict)
     pieces: dict[tuple[int, int], bytes] = field(default_factory=dict)
     receipts: list[dict[str, Any]] = field(default_factory=list)
 
     def append_bytes(
-        self, state: LogState, name: str, level: int, log: Log | None, items: list[bytes]
+        self, name: str, level: int, log: Log | None, items: list[bytes], edge: _Tiles
     ) -> None:
-        """Append items, 256 to a tile, that are not hashes."""
+        """Append items, 256 to a tile, that are not hashes; ``edge`` are the log's tiles that are not full."""
         place = log.size if log else 0
         while items:
             number, held = divmod(place, tiles.WIDTH)
             taken, items = items[: tiles.WIDTH - held], items[tiles.WIDTH - held :]
-            begin = state.tile(name, level, number) if held else b""
+            begin = edge.get((level, number), b"") if held else b""
             self.tiles[name][level, number] = begin + b"".join(taken)
             place += len(taken)
 

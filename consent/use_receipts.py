@@ -106,6 +106,8 @@ class UseReceipts:
 
     def batch(self, client_id: str, place: Place, at: datetime, taken: Sequence[Integrated]) -> str:
         """Return the receipts for what a relying party got, taken within one epoch."""
+        # There are few.
+        names = {digest: spelled(digest) for digest in {one.attributes for one in taken}}
         return self._signed(
             BATCH,
             {
@@ -120,7 +122,7 @@ class UseReceipts:
                         "at": one.at,
                         "channel": one.channel,
                         "commitment": spelled(one.commitment),
-                        "attributes": spelled(one.attributes),
+                        "attributes": names[one.attributes],
                         "log": one.log,
                         "leaf": one.leaf,
                     }

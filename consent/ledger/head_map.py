@@ -64,11 +64,13 @@ def update(
     ``read`` returns those of the pieces that exist.
     """
     changed: dict[Place, bytes] = {}
-    row = dict(buckets)
-    for level in range(depth // _HEIGHT):
+    levels, above, row = [], set(buckets) or {0}, dict(buckets)
+    for _ in range(depth // _HEIGHT):
+        above = {number // _WIDTH for number in above}
+        levels.append(sorted(above))
+    known = read([(level, number) for level, numbers in enumerate(levels) for number in numbers])
+    for level, numbers in enumerate(levels):
         upper: dict[int, bytes] = {}
-        numbers = sorted({number // _WIDTH for number in row} or {0})
-        known = read([(level, number) for number in numbers])
         pieces = {n: bytearray(known.get((level, n)) or _empty_piece(level)) for n in numbers}
         for number, value in row.items():
             start = number % _WIDTH * HASH_BYTES

@@ -109,6 +109,19 @@ def hash_in(read: Read, level: int, number: int) -> bytes:
     return whole_root(row)
 
 
+def begun(size: int) -> list[tuple[int, int]]:
+    """Return level and number of the tiles that a tree of the size has begun and not filled: all that
+    appending to it reads.
+    """
+    found, level = [], 0
+    while size:
+        size, width = divmod(size, WIDTH)
+        if width:
+            found.append((level, size))
+        level += 1
+    return found
+
+
 def append(
     size: int, leaves: Sequence[bytes], read: Read
 ) -> tuple[dict[tuple[int, int], bytes], Frontier]:
