@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -310,7 +311,7 @@ def content_of(entry_id: str, position: int, at: datetime, use: Use) -> dict[str
         "schema": DETAILED_VERSION if use.detail else SCHEMA_VERSION,
         "id": entry_id,
         "position": position,
-        "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "at": _spelled(at),
         "subject": use.subject_id,
         "client_id": use.client_id,
         "channel": use.channel.value,
@@ -328,6 +329,12 @@ def content_of(entry_id: str, position: int, at: datetime, use: Use) -> dict[str
     if use.detail:
         content["detail"] = dict(use.detail)
     return content
+
+
+@lru_cache(maxsize=64)
+def _spelled(at: datetime) -> str:
+    # Entries written together have the same.
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def bound(entry: UseEntry, key: bytes) -> bytes:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
-    ColumnElement,
     Connection,
     Insert,
     Integer,
@@ -31,6 +30,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.types import TypeEngine
 
@@ -112,6 +112,16 @@ _chain_and_key = Statement(
     .where(subject_chain.c.subject_id == bindparam("subject"))
     .with_for_update(of=subject_chain, key_share=True)
 )
+_chains_and_keys = Statement(
+    select(subject_chain.c.subject_id, *CHAIN_COLUMNS)
+    .select_from(subject_chain.outerjoin(subject_key, KEY_OF_YEAR))
+    .where(
+        subject_chain.c.subject_id == any_(cast(bindparam("these", type_=Text()), ARRAY(String())))
+    )
+    .order_by(subject_chain.c.subject_id)
+    .with_for_update(of=subject_chain, key_share=True)
+)
+"""The same of many, on PostgreSQL alone; each is locked in its turn."""
 # Named apart from the columns, because the chain's UPDATE shares some of the values.
 _append = insert(data_use).values(
     {column.name: bindparam(f"entry_{column.name}", type_=column.type) for column in data_use.c}
@@ -145,15 +155,6 @@ _advance_many = (
         latest_at=_advanced.c.entry_at,
     )
 )
-
-
-def _is_one_of(db: Connection, subject_ids: list[str]) -> ColumnElement[bool]:
-    column = subject_chain.c.subject_id
-    if db.dialect.name != "postgresql":
-        return column.in_(subject_ids)
-    # One value, however many there are.
-    these = bindparam("these", listed(subject_ids), Text())
-    return column == any_(cast(these, postgresql.ARRAY(String())))
 
 
 class Condition:
@@ -279,24 +280,29 @@ class UseLog:
             return []
         now = self._clock()
         ends = self._lock_many({use.subject_id for use in uses}, now)
-        keys: dict[tuple[str, int], bytes] = {}
-        rows, written = [], []
+        # Whatever asks the database comes before the rows: these are sent while others are made.
+        terms = [self._known.of(self._db, use.common) for use in uses]
+        keys: dict[str, bytes] = {}
+        for subject_id, end in ends.items():
+            at = max(now, end.latest_at)
+            keys[subject_id], _ = self._key(subject_id, at.year, now.year, end.sealed_key)
+            ends[subject_id] = Chain(end.length, end.head, at, end.sealed_key)
         # The kernel is asked once for all that is left to chance.
         chance = BytesIO(self._chance(ID_CHANCE * len(uses))).read
-        for use in uses:
-            terms = self._known.of(self._db, use.common)
-            subject_id, end = use.subject_id, ends[use.subject_id]
-            at = max(now, end.latest_at)
-            key = keys.get((subject_id, at.year))
-            if key is None:
-                key, _ = self._key(subject_id, at.year, now.year, end.sealed_key)
-                keys[subject_id, at.year] = key
-            row = _values(new_id(now, chance), end.length + 1, at, use, terms, key)
-            head = chain.advance(end.head, row["commitment"])
-            ends[subject_id] = Chain(end.length + 1, head, at, end.sealed_key)
-            rows.append(row)
-            written.append(_recorded(row, use, terms))
-        copy_many(self._db, data_use, rows)
+        written: list[Recorded] = []
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for use, common in zip(uses, terms, strict=True):
+                subject_id = use.subject_id
+                length, head, at, sealed_key = ends[subject_id]
+                entry_id = new_id(now, chance)
+                row = _values(entry_id, length + 1, at, use, common, keys[subject_id])
+                head = chain.advance(head, row["commitment"])
+                ends[subject_id] = Chain(length + 1, head, at, sealed_key)
+                written.append(_recorded(row, use, common))
+                yield row
+
+        copy_many(self._db, data_use, rows())
         self._advance_many(ends)
         # Their keys may be new; whoever records one more reads them.
         for subject_id in ends:
@@ -629,15 +635,14 @@ class UseLog:
         return found
 
     def _read_chains(self, subject_ids: list[str], now: datetime, into: dict[str, Chain]) -> None:
-        rows = self._db.execute(
-            select(subject_chain.c.subject_id, *CHAIN_COLUMNS)
-            .select_from(subject_chain.outerjoin(subject_key, KEY_OF_YEAR))
-            .where(_is_one_of(self._db, subject_ids))
-            .order_by(subject_chain.c.subject_id)
-            .with_for_update(of=subject_chain, key_share=True),
-            {"year": now.year},
-        )
-        into.update({subject_id: Chain(*ends) for subject_id, *ends in rows.all()})
+        if self._db.dialect.name == "postgresql":
+            lists = {"these": listed(subject_ids), "year": now.year}
+            into.update((one, Chain(*end)) for one, *end in _chains_and_keys.all(self._db, lists))
+            return
+        for one in subject_ids:
+            row = _chain_and_key.first(self._db, {"subject": one, "year": now.year})
+            if row is not None:
+                into[one] = chain_of(row)
 
     def _advance_many(self, ends: Mapping[str, Chain]) -> None:
         if self._db.dialect.name != "postgresql":
