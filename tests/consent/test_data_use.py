@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -124,6 +125,22 @@ def test_many_appended_at_once_are_what_one_after_the_other_would_be(
         assert services.use_log.is_intact(subject_id)
         assert services.use_log.of_subject(subject_id)[0].position == length
     assert services.use_log.record_many([]) == []
+
+
+def test_many_of_which_one_cannot_be_written_are_not_written_at_all(
+    installation: Installation,
+) -> None:
+    with installation.engine.begin() as db:
+        person = installation.services(db).subjects.add(SubjectKind.PERSON)
+    good = _use(person)
+    bad: Any = replace(good, detail={"reason": object()})
+    with pytest.raises(TypeError), installation.engine.begin() as db:
+        installation.services(db).use_log.record_many([*[good] * 1000, bad])
+    with installation.engine.begin() as db:
+        log = installation.services(db).use_log
+        assert log.of_subject(person) == []
+        log.record_many([good])
+        assert log.is_intact(person)
 
 
 def test_many_appended_by_two_at_once_in_other_orders_are_all_there(

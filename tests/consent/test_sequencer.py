@@ -277,6 +277,44 @@ def test_what_vanished_before_it_was_taken_is_told(
     assert check(installation)[c] == 1
 
 
+def test_what_vanished_where_no_room_was_left_for_it_is_told_in_its_turn(
+    installation: Installation, subjects: list[str], record: Record, sequencer: Sequencer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sequencing, "BATCH", 7)
+    a, b, _ = subjects
+    record(*[a] * 11, *[b] * 2)
+    with installation.engine.begin() as db:
+        db.execute(delete(data_use).where(data_use.c.subject_id == a, data_use.c.position == 9))
+    done = [sequencer.run_once() for _ in range(4)]
+    assert [one.broken for one in done].count({a}) >= 1
+    assert sum(one.entries for one in done) == 8 + 2
+    lengths = check(installation)
+    assert (lengths[a], lengths[b]) == (8, 2)
+
+
+def test_who_has_little_does_not_wait_for_who_has_much(
+    installation: Installation, subjects: list[str], record: Record, clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """On PostgreSQL; on SQLite the turn is by place in the table. Either way each is taken once."""
+    monkeypatch.setattr(sequencing, "BATCH", 7)
+    a, b, _ = subjects
+    record(*[a] * 20)
+    # Made before the first epoch and long ago, on PostgreSQL they are found by a sweep alone.
+    clock.advance(hours=1)
+    sequencer = ledger.sequencer(installation)
+    sequencer.run_once()
+    record(a, b)
+    sequencer.run_once()
+    if installation.engine.dialect.name == "postgresql":
+        assert check(installation)[b] == 1
+    while sequencer.run_once().entries:
+        pass
+    lengths = check(installation)
+    assert (lengths[a], lengths[b]) == (21, 1)
+
+
 def test_what_was_taken_back_is_told(
     installation: Installation,
     subjects: list[str],

@@ -50,7 +50,8 @@ class Stored:
         return self.tiles.get((level, number), b"")
 
     def grow(self, leaves: list[bytes]) -> None:
-        changed, self.tree = tiles.append(self.size, leaves, self.read)
+        begun = {place: self.read(*place) for place in tiles.begun(self.size)}
+        changed, self.tree = tiles.append(self.size, leaves, lambda *place: begun[place])
         self.tiles.update(changed)
         self.size += len(leaves)
 
