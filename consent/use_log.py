@@ -5,6 +5,7 @@ chain under a lock of the chain's row, so positions have no gaps and heads never
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -68,6 +69,8 @@ from consent.use_terms import KnownTerms, Terms, use_terms
 
 _SUMMARY_PAGE = 500
 _MANY = 500
+_PART = 3_000
+"""Of many entries, so many are sent while the next are made."""
 
 
 @dataclass(frozen=True)
@@ -272,7 +275,7 @@ class UseLog:
         """Append uses of any subjects in their order, in a few statements; otherwise as ``record``.
 
         The chains are locked in the order of their subjects' ids, so that two who append many at
-        once do not wait for one another.
+        once do not wait for one another. Until this returns another thread uses the connection too.
         """
         if stands_alone(self._db):
             raise NeedsTransactionError
@@ -280,7 +283,7 @@ class UseLog:
             return []
         now = self._clock()
         ends = self._lock_many({use.subject_id for use in uses}, now)
-        # Whatever asks the database comes before the rows: these are sent while others are made.
+        # All that asks the database comes first: it takes one part while the next is made.
         terms = [self._known.of(self._db, use.common) for use in uses]
         keys: dict[str, bytes] = {}
         for subject_id, end in ends.items():
@@ -291,19 +294,26 @@ class UseLog:
         chance = BytesIO(self._chance(ID_CHANCE * len(uses))).read
         written: list[Recorded] = []
 
-        def rows() -> Iterator[dict[str, Any]]:
-            for use, common in zip(uses, terms, strict=True):
-                subject_id = use.subject_id
-                length, head, at, sealed_key = ends[subject_id]
-                entry_id = new_id(now, chance)
-                row = _values(entry_id, length + 1, at, use, common, keys[subject_id])
-                head = chain.advance(head, row["commitment"])
-                ends[subject_id] = Chain(length + 1, head, at, sealed_key)
-                written.append(_recorded(row, use, common))
-                yield row
+        def parts() -> Iterator[tuple[list[dict[str, Any]], dict[str, Chain]]]:
+            rest = zip(uses, terms, strict=True)
+            while some := list(islice(rest, _PART)):
+                rows: list[dict[str, Any]] = []
+                grown: dict[str, Chain] = {}
+                for use, common in some:
+                    subject_id = use.subject_id
+                    length, head, at, sealed_key = ends[subject_id]
+                    entry_id = new_id(now, chance)
+                    row = _values(entry_id, length + 1, at, use, common, keys[subject_id])
+                    head = chain.advance(head, row["commitment"])
+                    ends[subject_id] = grown[subject_id] = Chain(length + 1, head, at, sealed_key)
+                    rows.append(row)
+                    written.append(_recorded(row, use, common))
+                yield rows, grown
 
-        copy_many(self._db, data_use, rows())
-        self._advance_many(ends)
+        with ThreadPoolExecutor(1) as aside:
+            sent = [aside.submit(self._write_many, *part) for part in parts()]
+        for part in sent:
+            part.result()
         # Their keys may be new; whoever records one more reads them.
         for subject_id in ends:
             self._chains.pop(subject_id, None)
@@ -643,6 +653,10 @@ class UseLog:
             row = _chain_and_key.first(self._db, {"subject": one, "year": now.year})
             if row is not None:
                 into[one] = chain_of(row)
+
+    def _write_many(self, rows: list[dict[str, Any]], ends: Mapping[str, Chain]) -> None:
+        copy_many(self._db, data_use, rows)
+        self._advance_many(ends)
 
     def _advance_many(self, ends: Mapping[str, Chain]) -> None:
         if self._db.dialect.name != "postgresql":

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from accounts.subject import SubjectKind
 from bench.forging import forge
+from consent import use_log
 from consent.data_use import (
     PROVIDER,
     Channel,
@@ -127,19 +129,26 @@ def test_many_appended_at_once_are_what_one_after_the_other_would_be(
     assert services.use_log.record_many([]) == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [({"detail": {"reason": object()}}, TypeError), ({"correlation": None}, IntegrityError)],
+    ids=["what-cannot-be-spelled", "what-the-database-refuses"],
+)
 def test_many_of_which_one_cannot_be_written_are_not_written_at_all(
-    installation: Installation,
-) -> None:
+    installation: Installation, monkeypatch: pytest.MonkeyPatch,
+    wrong: dict[str, Any], error: type[Exception],
+) -> None:  # fmt: skip
+    # So that parts were sent before it, and others come after.
+    monkeypatch.setattr(use_log, "_PART", 100)
     with installation.engine.begin() as db:
         person = installation.services(db).subjects.add(SubjectKind.PERSON)
-    good = _use(person)
-    bad: Any = replace(good, detail={"reason": object()})
-    with pytest.raises(TypeError), installation.engine.begin() as db:
-        installation.services(db).use_log.record_many([*[good] * 1000, bad])
+    good = [_use(person)] * 1000
+    with pytest.raises(error), installation.engine.begin() as db:
+        installation.services(db).use_log.record_many([*good, replace(good[0], **wrong), *good])
     with installation.engine.begin() as db:
         log = installation.services(db).use_log
         assert log.of_subject(person) == []
-        log.record_many([good])
+        assert [one.position for one in log.record_many(good)] == list(range(1, 1001))
         assert log.is_intact(person)
 
 
