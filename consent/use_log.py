@@ -5,7 +5,6 @@ chain under a lock of the chain's row, so positions have no gaps and heads never
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -69,8 +68,6 @@ from consent.use_terms import KnownTerms, Terms, use_terms
 
 _SUMMARY_PAGE = 500
 _MANY = 500
-_PART = 3_000
-"""Of many entries, so many are sent while the next are made."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,8 @@ _chains_and_keys = Statement(
         subject_chain.c.subject_id == any_(cast(bindparam("these", type_=Text()), ARRAY(String())))
     )
     .order_by(subject_chain.c.subject_id)
-    .with_for_update(of=subject_chain, key_share=True)
+    .with_for_update(of=subject_chain, key_share=True),
+    plan_kept=True,
 )
 """The same of many, on PostgreSQL alone; each is locked in its turn."""
 # Named apart from the columns, because the chain's UPDATE shares some of the values.
@@ -143,20 +141,21 @@ _append_first = Statement(_append)
 _append_and_advance = Statement(
     lambda dialect: _advance.add_cte(_append.cte("entry")) if dialect == "postgresql" else _advance
 )
-# The same for many chains.
+# The same for many chains, by a plan that knows nothing of how many: one that does reads all chains there are.
 _ENDS: dict[str, TypeEngine[Any]] = {
     "chain": String(), "entry_position": Integer(), "new_head": LargeBinary(),
     "entry_at": UTCDateTime(),
 }  # fmt: skip
 _advanced = rows_of_lists(_ENDS)
-_advance_many = (
+_advance_many = Statement(
     update(subject_chain)
     .where(subject_chain.c.subject_id == _advanced.c.chain)
     .values(
         length=_advanced.c.entry_position,
         head=_advanced.c.new_head,
         latest_at=_advanced.c.entry_at,
-    )
+    ),
+    plan_kept=True,
 )
 
 
@@ -275,7 +274,7 @@ class UseLog:
         """Append uses of any subjects in their order, in a few statements; otherwise as ``record``.
 
         The chains are locked in the order of their subjects' ids, so that two who append many at
-        once do not wait for one another. Until this returns another thread uses the connection too.
+        once do not wait for one another.
         """
         if stands_alone(self._db):
             raise NeedsTransactionError
@@ -283,7 +282,7 @@ class UseLog:
             return []
         now = self._clock()
         ends = self._lock_many({use.subject_id for use in uses}, now)
-        # All that asks the database comes first: it takes one part while the next is made.
+        # Whatever asks the database comes before the rows: these are sent while others are made.
         terms = [self._known.of(self._db, use.common) for use in uses]
         keys: dict[str, bytes] = {}
         for subject_id, end in ends.items():
@@ -294,26 +293,19 @@ class UseLog:
         chance = BytesIO(self._chance(ID_CHANCE * len(uses))).read
         written: list[Recorded] = []
 
-        def parts() -> Iterator[tuple[list[dict[str, Any]], dict[str, Chain]]]:
-            rest = zip(uses, terms, strict=True)
-            while some := list(islice(rest, _PART)):
-                rows: list[dict[str, Any]] = []
-                grown: dict[str, Chain] = {}
-                for use, common in some:
-                    subject_id = use.subject_id
-                    length, head, at, sealed_key = ends[subject_id]
-                    entry_id = new_id(now, chance)
-                    row = _values(entry_id, length + 1, at, use, common, keys[subject_id])
-                    head = chain.advance(head, row["commitment"])
-                    ends[subject_id] = grown[subject_id] = Chain(length + 1, head, at, sealed_key)
-                    rows.append(row)
-                    written.append(_recorded(row, use, common))
-                yield rows, grown
+        def rows() -> Iterator[dict[str, Any]]:
+            for use, common in zip(uses, terms, strict=True):
+                subject_id = use.subject_id
+                length, head, at, sealed_key = ends[subject_id]
+                entry_id = new_id(now, chance)
+                row = _values(entry_id, length + 1, at, use, common, keys[subject_id])
+                head = chain.advance(head, row["commitment"])
+                ends[subject_id] = Chain(length + 1, head, at, sealed_key)
+                written.append(_recorded(row, use, common))
+                yield row
 
-        with ThreadPoolExecutor(1) as aside:
-            sent = [aside.submit(self._write_many, *part) for part in parts()]
-        for part in sent:
-            part.result()
+        copy_many(self._db, data_use, rows())
+        self._advance_many(ends)
         # Their keys may be new; whoever records one more reads them.
         for subject_id in ends:
             self._chains.pop(subject_id, None)
@@ -654,10 +646,6 @@ class UseLog:
             if row is not None:
                 into[one] = chain_of(row)
 
-    def _write_many(self, rows: list[dict[str, Any]], ends: Mapping[str, Chain]) -> None:
-        copy_many(self._db, data_use, rows)
-        self._advance_many(ends)
-
     def _advance_many(self, ends: Mapping[str, Chain]) -> None:
         if self._db.dialect.name != "postgresql":
             rows = [
@@ -673,8 +661,8 @@ class UseLog:
             return
         # One statement with lists: a statement a row, or one with thousands of values, takes
         # several times as long.
-        self._db.execute(
-            _advance_many,
+        _advance_many.change(
+            self._db,
             {
                 "chain": listed(ends),
                 "entry_position": listed(end.length for end in ends.values()),

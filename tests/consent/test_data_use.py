@@ -12,7 +12,6 @@ from sqlalchemy.exc import IntegrityError
 
 from accounts.subject import SubjectKind
 from bench.forging import forge
-from consent import use_log
 from consent.data_use import (
     PROVIDER,
     Channel,
@@ -135,11 +134,8 @@ def test_many_appended_at_once_are_what_one_after_the_other_would_be(
     ids=["what-cannot-be-spelled", "what-the-database-refuses"],
 )
 def test_many_of_which_one_cannot_be_written_are_not_written_at_all(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch,
-    wrong: dict[str, Any], error: type[Exception],
-) -> None:  # fmt: skip
-    # So that parts were sent before it, and others come after.
-    monkeypatch.setattr(use_log, "_PART", 100)
+    installation: Installation, wrong: dict[str, Any], error: type[Exception]
+) -> None:
     with installation.engine.begin() as db:
         person = installation.services(db).subjects.add(SubjectKind.PERSON)
     good = [_use(person)] * 1000
