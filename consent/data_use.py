@@ -27,16 +27,13 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
-    column,
-    func,
     select,
     true,
     tuple_,
 )
-from sqlalchemy.dialects import postgresql
 
 from accounts.schema import Identifier, UTCDateTime, metadata
-from accounts.statements import Statement
+from accounts.statements import Statement, listed, rows_of_lists
 from accounts.vault import sealed_as
 from consent.ledger import commitment
 from consent.ledger.canonical import canonical
@@ -186,8 +183,11 @@ def _at(
     until: datetime,
 ) -> Sequence[Any]:
     if db.dialect.name == "postgresql":
-        listed = [{"subject_id": subject, "position": place} for subject, place in places]
-        return kept.all(db, {"places": listed, "since": since, "until": until})
+        lists = {
+            "subject_id": listed(subject for subject, _ in places),
+            "position": listed(position for _, position in places),
+        }
+        return kept.all(db, {**lists, "since": since, "until": until})
     key = tuple_(data_use.c.subject_id, data_use.c.position)
     of_time = (data_use.c.at >= since, data_use.c.at < until)
     return db.execute(query.where(key.in_(places), *of_time)).all()
@@ -196,11 +196,7 @@ def _at(
 # To plan a list of places anew, over a table a month, costs PostgreSQL a hundred times as much as to find
 # them; and each is looked up by itself (LIMIT), however few there were when the plan was made.
 _MOMENT = (data_use.c.subject_id, data_use.c.position, data_use.c.at)
-_places = (
-    func.jsonb_to_recordset(bindparam("places", type_=postgresql.JSONB))
-    .table_valued(column("subject_id", Identifier), column("position", Integer))
-    .render_derived(name="places", with_types=True)
-)
+_places = rows_of_lists({"subject_id": Identifier(), "position": Integer()})
 _one = (
     select(data_use)
     .where(
