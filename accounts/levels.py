@@ -6,6 +6,7 @@ authentication level says how strongly she proved herself at this sign-in (Art. 
 
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum
+from functools import cache
 from typing import NamedTuple
 
 _ACR_PREFIX = "urn:vn:eid:aal:"
@@ -142,7 +143,11 @@ def acr_values(*, by_face: bool, by_chip: bool, by_key: bool) -> tuple[str, ...]
 
 def strength_of(methods: Iterable[AuthenticationMethod]) -> Strength:
     """Return what the methods prove together."""
-    proved = frozenset(methods)
+    return _strength_of(frozenset(methods))
+
+
+@cache
+def _strength_of(proved: frozenset[AuthenticationMethod]) -> Strength:
     own = _strength_without_steps(proved)
     if own.level < AuthenticationLevel.LEVEL_2 or not proved & BIOMETRIC:
         return own

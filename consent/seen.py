@@ -4,10 +4,10 @@ Kept beside the log by whoever follows it, so that what is new about a use is kn
 whole record.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -55,6 +55,16 @@ month_due = Table(
 )
 
 
+class _Known(NamedTuple):
+    """What is kept of a person and an agency, as its names say."""
+
+    attributes: frozenset[str]
+    countries: frozenset[str]
+    first_at: datetime
+    last_month: str
+    told_at: datetime | None
+
+
 @dataclass(frozen=True)
 class Novelty:
     """What is new about a use: the agency, or attributes or countries of an agency known since
@@ -76,42 +86,29 @@ def note(
     which other countries it goes to.
     """
     uses = list(entries)
-    pairs = {(one.use.subject_id, one.use.client_id) for one in uses}
-    key = tuple_(seen_use.c.subject_id, seen_use.c.client_id)
-    known: dict[tuple[str, str], dict[str, Any]] = {}
-    for found_row in db.execute(select(seen_use).where(key.in_(sorted(pairs)))).mappings():
-        known[found_row["subject_id"], found_row["client_id"]] = {
-            str(name): value for name, value in found_row.items()
-        }
-    found, changed = [], set()
-    months = set()
+    known = _known(db, {(one.use.subject_id, one.use.client_id) for one in uses})
+    found, changed, months = [], set(), set()
     for entry in uses:
         pair = entry.use.subject_id, entry.use.client_id
         names, month = frozenset(entry.use.attributes), month_of(entry.at)
-        months.add((month, entry.use.subject_id))
-        row = known.get(pair)
         goes_to = abroad.get(entry.id, frozenset())
-        before = frozenset(orjson.loads(row["attributes"])) if row else frozenset()
-        been = frozenset(orjson.loads(row["countries"])) if row else frozenset()
-        if row is None:
-            row = known[pair] = {
-                "subject_id": pair[0],
-                "client_id": pair[1],
-                "first_at": entry.at,
-                "last_month": month,
-                "told_at": None,
-            }
+        months.add((month, entry.use.subject_id))
+        before = known.get(pair)
+        if before is None:
             found.append(Novelty(entry, True, names, goes_to, entry.at, None))
+            after = _Known(names, goes_to, entry.at, month, None)
         else:
-            new = names - before, goes_to - been
-            found.append(Novelty(entry, False, *new, row["first_at"], row["told_at"]))
-        is_more = not names <= before or not goes_to <= been
-        if is_more or "countries" not in row or row["last_month"] < month:
-            row["countries"] = orjson.dumps(sorted(been | goes_to)).decode()
-            row["attributes"] = orjson.dumps(sorted(before | names)).decode()
-            row["last_month"] = max(month, row["last_month"])
+            new = names - before.attributes, goes_to - before.countries
+            found.append(Novelty(entry, False, *new, before.first_at, before.told_at))
+            after = before._replace(
+                attributes=before.attributes | names,
+                countries=before.countries | goes_to,
+                last_month=max(month, before.last_month),
+            )
+        if after != before:
+            known[pair] = after
             changed.add(pair)
-    _save(db, [known[pair] for pair in sorted(changed)])
+    _save(db, {pair: known[pair] for pair in sorted(changed)})
     _expect(db, months)
     return found
 
@@ -151,13 +148,36 @@ def purge(db: Connection, before: datetime) -> int:
     return db.execute(gone).rowcount
 
 
-def _save(db: Connection, rows: list[dict[str, Any]]) -> None:
-    if not rows:
+def _known(db: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], _Known]:
+    key = tuple_(seen_use.c.subject_id, seen_use.c.client_id)
+    return {
+        (row.subject_id, row.client_id): _Known(
+            frozenset(orjson.loads(row.attributes)), frozenset(orjson.loads(row.countries)),
+            row.first_at, row.last_month, row.told_at,
+        )
+        for row in db.execute(select(seen_use).where(key.in_(sorted(pairs))))
+    }  # fmt: skip
+
+
+def _save(db: Connection, changed: Mapping[tuple[str, str], _Known]) -> None:
+    if not changed:
         return
+    rows = [
+        {
+            "subject_id": subject_id,
+            "client_id": client_id,
+            "attributes": orjson.dumps(sorted(one.attributes)).decode(),
+            "countries": orjson.dumps(sorted(one.countries)).decode(),
+            "first_at": one.first_at,
+            "last_month": one.last_month,
+            "told_at": one.told_at,
+        }
+        for (subject_id, client_id), one in changed.items()
+    ]
     insert = _dialect(db).insert(seen_use)
-    changed = {name: insert.excluded[name] for name in ("attributes", "countries", "last_month")}
+    grown = {name: insert.excluded[name] for name in ("attributes", "countries", "last_month")}
     db.execute(
-        insert.on_conflict_do_update(index_elements=["subject_id", "client_id"], set_=changed), rows
+        insert.on_conflict_do_update(index_elements=["subject_id", "client_id"], set_=grown), rows
     )
 
 

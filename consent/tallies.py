@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -28,7 +29,7 @@ from accounts.schema import metadata
 from accounts.statements import Statement
 from consent.data_use import Channel, Outcome, UseEntry
 
-_A_DAY = len("2026-11-22")
+_A_DAY, _A_MONTH = len("2026-11-22"), len("2026-11")
 
 use_tally = Table(
     "use_tally",
@@ -42,6 +43,8 @@ use_tally = Table(
     Column("uses", BigInteger, nullable=False),
     PrimaryKeyConstraint("period", "client_id", "purpose", "channel", "outcome"),
 )
+
+_KIND = use_tally.primary_key.columns.keys()
 
 
 def _adding(dialect: str) -> Any:
@@ -69,29 +72,32 @@ class Kind:
 
 def month_of(moment: datetime) -> str:
     """Return the month in Viet Nam as figures are kept by it."""
-    return moment.astimezone(HANOI).strftime("%Y-%m")
+    return _day_of(moment)[:_A_MONTH]
 
 
 def add(db: Connection, entries: Iterable[UseEntry]) -> None:
     """Count entries, each in its month and its day."""
-    counted: Counter[Kind] = Counter()
-    for entry in entries:
-        use, local = entry.use, entry.at.astimezone(HANOI)
-        for period in (local.strftime("%Y-%m"), local.date().isoformat()):
-            counted[Kind(period, use.client_id, use.purpose, use.channel, use.outcome)] += 1
+    by_day = Counter(
+        (_day_of(one.at), one.use.client_id, one.use.purpose, one.use.channel, one.use.outcome)
+        for one in entries
+    )
+    counted: Counter[tuple[str, ...]] = Counter()
+    for (day, *kind), uses in by_day.items():
+        for period in (day[:_A_MONTH], day):
+            counted[period, *kind] += uses
     # In one order everywhere, so that two writers do not wait for one another.
-    for kind, uses in sorted(counted.items(), key=lambda item: repr(item[0])):
-        _add.change(
-            db,
-            {
-                "period": kind.period,
-                "client_id": kind.client_id,
-                "purpose": kind.purpose,
-                "channel": kind.channel.value,
-                "outcome": kind.outcome.value,
-                "uses": uses,
-            },
-        )
+    for values, uses in sorted(counted.items()):
+        _add.change(db, {**dict(zip(_KIND, values, strict=True)), "uses": uses})
+
+
+def _day_of(moment: datetime) -> str:
+    # In Viet Nam an hour begins when it does in UTC.
+    return _day_of_hour(moment.replace(minute=0, second=0, microsecond=0))
+
+
+@lru_cache(maxsize=64)
+def _day_of_hour(hour: datetime) -> str:
+    return hour.astimezone(HANOI).date().isoformat()
 
 
 def of(db: Connection, periods: Iterable[str]) -> dict[Kind, int]:

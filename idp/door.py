@@ -5,8 +5,8 @@ The functions behind it are the very ones that Flask's views call; whatever the 
 same requests both ways. See docs/decisions/0011.
 """
 
+import os
 import re
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -341,7 +341,7 @@ def _request(environ: Environ) -> wire.Request | None:
 def _correlation(environ: Environ) -> str:
     trace = environ.get("HTTP_TRACEPARENT")
     known = _TRACE_ID.fullmatch(trace) if trace else None
-    return known.group(1) if known else secrets.token_hex(16)
+    return known.group(1) if known else os.urandom(16).hex()
 
 
 def _failed(error: Exception) -> wire.Response:

@@ -1,6 +1,6 @@
 """From an authorization request to its answer: gathers the facts, asks the flow, issues the code."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.account import Accounts
@@ -46,16 +46,17 @@ class Authorization:
         parked: Interaction | None = None,
     ) -> Step:
         """Return the next step for the request; ``parked`` is None on its first arrival."""
-        facts = Facts(request, self.clock(), session)
         if session is None:
-            return next_step(facts)
+            return next_step(Facts(request, self.clock()))
         mandate = self.mandate(session, relying_party, parked)
         asked = self.asked(request, relying_party, session, mandate)
         account = (
             self.accounts.account(session.account_id) if request.acr_values or mandate else None
         )
-        facts = replace(
-            facts,
+        facts = Facts(
+            request,
+            self.clock(),
+            session,
             sub=pairwise_sub(self.vault, relying_party.sector, session.account_id),
             started_at=parked.started_at if parked else None,
             step_up_at=parked.step_up_at if parked else None,

@@ -7,7 +7,8 @@ together (RFC 9700 §4.11.2).
 import json
 import re
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from accounts.attributes import SCOPES, SENSITIVE
 from accounts.schema import Clock
@@ -57,29 +58,17 @@ class AuthorizationRequest:
 
         Sensitive ones never do: each needs an agreement of its own (Law 91/2025/QH15 Art. 9).
         """
-        by_scope = [claim for scope in self.scope for claim in SCOPES[scope]]
-        essential = [claim for claim, is_essential in self._claims() if is_essential]
-        whole = dict.fromkeys([*by_scope, *essential, *self._detailed("attributes")])
-        return tuple(claim for claim in whole if claim not in SENSITIVE)
+        return self._wanted.required
 
     @property
     def optional(self) -> tuple[str, ...]:
         """Attributes asked for voluntarily, and all sensitive ones: each is the person's own choice."""
-        required = set(self.required)
-        by_scope = [claim for scope in self.scope for claim in SCOPES[scope]]
-        asked = [
-            *by_scope,
-            *(claim for claim, _ in self._claims()),
-            *self._detailed("attributes", "optional"),
-        ]
-        return tuple(dict.fromkeys(claim for claim in asked if claim not in required))
+        return self._wanted.optional
 
     @property
     def userinfo(self) -> tuple[str, ...]:
         """Claims wanted from the userinfo endpoint."""
-        by_scope = [claim for scope in self.scope for claim in SCOPES[scope]]
-        detailed = self._detailed("attributes", "optional")
-        return tuple(dict.fromkeys([*by_scope, *self.userinfo_claims, *detailed]))
+        return self._wanted.userinfo
 
     @property
     def offline(self) -> bool:
@@ -99,11 +88,45 @@ class AuthorizationRequest:
         }
         return cls(**values)
 
-    def _claims(self) -> list[tuple[str, bool]]:
-        return [*self.userinfo_claims.items(), *self.id_token_claims.items()]
+    @property
+    def _wanted(self) -> "_Wanted":
+        detailed = self.details or {}
+        return _wanted(
+            self.scope,
+            tuple(self.userinfo_claims.items()),
+            tuple(self.id_token_claims.items()),
+            tuple(detailed.get("attributes", ())),
+            tuple(detailed.get("optional", ())),
+        )
 
-    def _detailed(self, *members: str) -> list[str]:
-        return [name for member in members for name in (self.details or {}).get(member, ())]
+
+class _Wanted(NamedTuple):
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    userinfo: tuple[str, ...]
+
+
+_Claims = tuple[tuple[str, bool], ...]
+
+
+# A relying party asks the same of everybody.
+@lru_cache(maxsize=256)
+def _wanted(
+    scope: tuple[str, ...],
+    userinfo: _Claims,
+    id_token: _Claims,
+    detailed: tuple[str, ...],
+    detailed_optional: tuple[str, ...],
+) -> _Wanted:
+    by_scope = [claim for one in scope for claim in SCOPES[one]]
+    claims = (*userinfo, *id_token)
+    essential = [claim for claim, is_essential in claims if is_essential]
+    whole = dict.fromkeys([*by_scope, *essential, *detailed])
+    required = tuple(claim for claim in whole if claim not in SENSITIVE)
+    asked = [*by_scope, *(claim for claim, _ in claims), *detailed, *detailed_optional]
+    optional = dict.fromkeys(claim for claim in asked if claim not in required)
+    told = [*by_scope, *(claim for claim, _ in userinfo), *detailed, *detailed_optional]
+    return _Wanted(required, tuple(optional), tuple(dict.fromkeys(told)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import quote_plus, unquote
+from urllib.parse import quote_plus, unquote_to_bytes
 
 import orjson
 
@@ -68,25 +68,30 @@ def parse(data: bytes) -> Pairs:
         raise MalformedError("there are too many parameters")
     pairs: Pairs = []
     try:
-        for part in data.decode("ascii").split("&"):
+        text = data.decode("ascii").replace("+", " ")
+        _refuse_control(text)
+        for part in text.split("&"):
             if part:
                 name, _, value = part.partition("=")
-                pairs.append((_plain(name), _plain(value)))
+                # Most are plain already, and decoding them is most of the work.
+                pairs.append((_plain(name), _plain(value)) if "%" in part else (name, value))
     except ValueError as error:
         raise MalformedError("the parameters cannot be read") from error
     for name, value in pairs:
         if len(value) > GREATEST_PARAMETER or len(name) > 256:
             raise MalformedError("a parameter is too long")
-        if _CONTROL.search(value) or _CONTROL.search(name):
-            raise MalformedError("a parameter holds control characters")
     return pairs
 
 
 def _plain(text: str) -> str:
-    # Most names and values are plain already, and decoding them again is most of the work.
-    if "+" in text:
-        text = text.replace("+", " ")
-    return unquote(text, errors="strict") if "%" in text else text
+    plain = unquote_to_bytes(text).decode()
+    _refuse_control(plain)
+    return plain
+
+
+def _refuse_control(text: str) -> None:
+    if _CONTROL.search(text):
+        raise MalformedError("a parameter holds control characters")
 
 
 def once(pairs: Pairs) -> dict[str, str]:
