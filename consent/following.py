@@ -16,7 +16,7 @@ from consent.data_use import UseEntry, entry_of, rows_at
 from consent.ledger.tiles import WIDTH
 from consent.log_state import STREAM, STREAM_BYTES, LogState, ledger_log, span_of
 
-_MOST = {"sqlite": 100, "postgresql": 200}
+_MOST = {"sqlite": 100, "postgresql": 500}
 """Entries a turn: on SQLite everybody else waits for that long, and PostgreSQL can remove no row's old
 versions meanwhile.
 """

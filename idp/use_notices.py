@@ -71,7 +71,7 @@ def tell(services: Services, entries: list[UseEntry]) -> None:
     terms = services.consents.terms_of(one.use.consent_id for one in released if one.use.consent_id)
     abroad = {one.id: _abroad(services, one, terms) for one in released}
     novelties = [one for one in seen.note(services.db, released, abroad) if one.entry.at >= since]
-    crowded = _crowded(services.db, [one.entry for one in novelties])
+    crowded = _crowded(services.db, [one.entry for one in novelties if _may_be_told(one)])
     for novelty in novelties:
         use = novelty.entry.use
         # She was told of it when it was unsealed, and its time is that of no use.
