@@ -10,7 +10,7 @@ def salt(key: bytes, entry_id: str) -> bytes:
     """Return the entry's salt. ``key`` belongs to one subject and one year; deleting it makes the
     commitments of that year say nothing for ever, while every chain stays verifiable.
     """
-    return hmac.digest(key, entry_id.encode(), "sha256")
+    return hmac.new(key, entry_id.encode(), "sha256").digest()
 
 
 def commit(entry: bytes, entry_salt: bytes) -> bytes:

@@ -1,10 +1,13 @@
 """Pairwise subject identifiers: one person, a different ``sub`` for each sector (OIDC Core §8.1)."""
 
 import base64
+from functools import lru_cache
 
 from accounts.vault import Vault
 
 
+# One sign-in asks three times.
+@lru_cache(maxsize=512)
 def pairwise_sub(vault: Vault, sector: str, account_id: str) -> str:
     """Return the account's ``sub`` for the sector.
 
