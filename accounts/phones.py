@@ -4,7 +4,6 @@ A phone's key approves sign-ins that began in another browser (``idp.login.qr``)
 itself: whoever uses it is signed in on the phone with a passkey.
 """
 
-import base64
 import hashlib
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from accounts.base64url import base64url
 from accounts.errors import PhoneRefusedError
 from accounts.schema import Chance, Clock, UTCDateTime, metadata, new_id
 
@@ -62,7 +62,7 @@ class Phone:
     def thumbprint(self) -> str:
         """By what the phone knows its own key: base64url of the point's SHA-256."""
         digest = hashlib.sha256(self.public_key).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return base64url(digest)
 
     def has_signed(self, statement: bytes, signature: bytes) -> bool:
         """True when the signature (r and s, 32 bytes each) is this phone's over the statement."""

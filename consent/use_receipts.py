@@ -6,7 +6,6 @@ by a key that signs nothing else. They name an entry by its id, its commitment a
 attributes' names; nothing in them tells of whom it is.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from accounts.base64url import base64url
 from accounts.schema import UTCDateTime, metadata
 from consent.data_use import Recorded
 
@@ -198,4 +198,4 @@ class KeptReceipts:
 
 def spelled(data: bytes) -> str:
     """Return bytes in base64url without padding (RFC 7515 §2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return base64url(data)

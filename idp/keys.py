@@ -4,7 +4,6 @@ A new key is published before it signs and an old one stays published after its 
 no relying party ever meets an ID token it cannot verify.
 """
 
-import base64
 import hashlib
 import json
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from sqlalchemy import (
     update,
 )
 
+from accounts.base64url import base64url
 from accounts.schema import Clock, UTCDateTime, metadata
 from accounts.vault import Vault, sealed_as
 from idp.database import for_reading
@@ -253,7 +253,7 @@ def _header(kid: str, algorithm: str, typ: str) -> bytes:
 
 
 def _spelled(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
+    return base64url(data).encode()
 
 
 def _generate(algorithm: str) -> PrivateKey:
@@ -280,9 +280,9 @@ def _thumbprint(private: PrivateKey) -> str:
     """Return the JWK thumbprint (RFC 7638), which serves as ``kid``."""
     members = json.dumps(_public_members(private), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(members.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return base64url(digest)
 
 
 def _base64url(number: int, length: int | None = None) -> str:
     size = length or (number.bit_length() + 7) // 8
-    return base64.urlsafe_b64encode(number.to_bytes(size, "big")).rstrip(b"=").decode()
+    return base64url(number.to_bytes(size, "big"))

@@ -4,7 +4,6 @@ keeps its own list of what it answered under which.
 It checks as any register's owner can, by the provider's public keys and a JOSE library.
 """
 
-import base64
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import jwt
+
+from accounts.base64url import base64url
 
 TYPE = "use-receipt+jwt"
 _REQUIRED = ["iss", "aud", "jti", "iat"]
@@ -71,7 +72,7 @@ def verified(keys: Iterable[Mapping[str, Any]], text: str, register: str, body: 
             audience=register,
             options={"require": _REQUIRED, "verify_iat": False},
         )
-        digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
+        digest = base64url(hashlib.sha256(body).digest())
         if claims["request"] != digest:
             raise BadReceiptError("the receipt is for another request")
         at = datetime.fromtimestamp(claims["iat"], UTC)

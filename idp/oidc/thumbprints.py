@@ -1,9 +1,10 @@
 """Thumbprints of the keys that relying parties registered (RFC 7638)."""
 
-import base64
 import hashlib
 import json
 from typing import Any
+
+from accounts.base64url import base64url
 
 # RFC 7638 §3.2: the members that make the key, and nothing else.
 _MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "OKP": ("crv", "kty", "x")}
@@ -15,7 +16,7 @@ def thumbprint(jwk: dict[str, Any]) -> str | None:
     if members is None or not all(isinstance(jwk.get(name), str) for name in members):
         return None
     text = json.dumps({name: jwk[name] for name in members}, separators=(",", ":"), sort_keys=True)
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    return base64url(hashlib.sha256(text.encode()).digest())
 
 
 def is_registered(jwks: dict[str, Any] | None, wanted: str) -> bool:

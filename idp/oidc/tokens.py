@@ -10,6 +10,7 @@ import hmac
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from accounts.base64url import base64url
 from accounts.schema import Chance
 from accounts.vault import Vault
 
@@ -108,7 +109,7 @@ class Tokens:
 
     def _sealed(self, kind: str, payload: bytes) -> str:
         mac = self._vault.mac(f"token/{kind}", payload)[:_MAC_BYTES]
-        return kind + base64.urlsafe_b64encode(payload + mac).rstrip(b"=").decode()
+        return kind + base64url(payload + mac)
 
     def _opened(self, kind: str, token: str) -> bytes | None:
         text = token.removeprefix(kind)
@@ -121,5 +122,5 @@ class Tokens:
         payload, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
         expected = self._vault.mac(f"token/{kind}", payload)[:_MAC_BYTES]
         # What is no base64url, or another spelling of the same bytes, is no token.
-        canonical = base64.urlsafe_b64encode(data).rstrip(b"=").decode() == text
+        canonical = base64url(data) == text
         return payload if canonical and hmac.compare_digest(mac, expected) else None
