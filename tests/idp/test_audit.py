@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 import structlog
@@ -84,3 +86,18 @@ def test_lg03_the_reuse_of_a_code_or_refresh_token_is_an_event(
     text = json.dumps(security)
     assert "refresh" in text
     assert "code" in text
+
+
+def test_a_server_writes_the_line_of_every_request_before_it_ends() -> None:
+    script = (
+        "from idp import audit\n"
+        "audit.configure_logging()\n"
+        "audit.gather_requests()\n"
+        "for number in range(500):\n"
+        "    audit.note_request('discovery.jwks', 'GET', 200, 0.001, f'{number:032x}')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+    )
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [int(line["correlation"], 16) for line in lines] == list(range(500))
