@@ -7,7 +7,8 @@ import pytest
 from accounts.attributes import DICTIONARY, Source
 from accounts.legal_clock import HANOI, comes_of_age, is_adult
 from accounts.mandates import MandateType
-from consent.data_use import SubjectRole
+from consent.data_use import SubjectRole, content_of
+from consent.ledger.canonical import canonical
 from tests.support.mandates import hold, mandate_id, press, strong
 from tests.support.stores import KINDS
 from tests.support.world import Arrival, World
@@ -101,6 +102,22 @@ def test_both_see_it_in_their_own_record(world: World) -> None:
     assert "Represented by" in page.text
     assert world.person().name in page.text
     assert f"of={mandate_id(world, 'lan')}" in world.sign_in("lan").open("/me/uses").html
+
+
+def test_an_entry_of_who_is_acted_for_names_nobody_who_acts(world: World) -> None:
+    arrival = act(world, bear(world))
+    answer = told(arrival)
+    mother = world.person("lan")
+    with world.transaction() as services:
+        child, parent = (world.subject_in(services, one) for one in ("hoa", "lan"))
+        account = services.accounts.find_of_subject(parent)
+        (entry, *_) = services.use_log.of_subject(child)
+    assert entry.use.subject_role is SubjectRole.REPRESENTED
+    bound = canonical(content_of(entry.id, entry.position, entry.at, entry.use)).decode()
+    assert account is not None
+    assert f'"{child}"' in bound
+    named = (mother.name, mother.number, f'"{mother.login}"', account.id, str(answer["sub"]))
+    assert [word for word in named if not word or word in bound] == []
 
 
 def test_who_is_acted_for_sees_and_withdraws_what_was_agreed_for_her(world: World) -> None:
