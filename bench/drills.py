@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, insert, select, update
 
+from accounts.base64url import base64url
 from accounts.subject import IdentifierType, SubjectKind
 from bench.forging import forge
 from consent import sequencer as sequencing
@@ -49,7 +50,7 @@ from consent.opening_audits import OpeningAudits
 from consent.rebuild import rebuild
 from consent.reconciliation import Reconciliations
 from consent.sequencer import Sequencer
-from consent.use_receipts import KeptReceipts, spelled
+from consent.use_receipts import KeptReceipts
 from consent.use_terms import use_terms
 from idp import ledger, proof
 from idp.database import for_reading, upgrade
@@ -231,7 +232,7 @@ class Place:
                 kept = Reconciliations(db, self.installation.clock)
                 for party in {one.client_id for one in self.held}:
                     mine = [
-                        spelled(one.commitment)
+                        base64url(one.commitment)
                         for one in self.held
                         if one.client_id == party and one.at.date() == day
                     ]
@@ -710,7 +711,7 @@ def a_release_is_never_logged(place: Place) -> None:
 
 @drill("daily", note="by nobody else: the register's own list")
 def a_register_is_made_to_answer_and_nothing_is_logged(place: Place) -> None:
-    place.answered += [spelled(_unlogged(place).commitment), ""]
+    place.answered += [base64url(_unlogged(place).commitment), ""]
 
 
 @drill("opening", note="by nobody else")

@@ -25,9 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from accounts.base64url import base64url
 from accounts.schema import Clock, UTCDateTime, metadata
 from consent.data_use import ENTRIES, Channel, Outcome, UseEntry, data_use
-from consent.use_receipts import spelled
 from consent.use_terms import use_terms
 
 RELEASES = (Channel.ID_TOKEN, Channel.USERINFO, Channel.INTROSPECTION, Channel.SEALED)
@@ -193,7 +193,7 @@ def _by_side(
             if not detail:
                 continue  # of before receipts: no register has one
             side = (Kind.REGISTER, detail["register"])
-        found.setdefault(side, set()).add(spelled(commitment))
+        found.setdefault(side, set()).add(base64url(commitment))
     return found
 
 
@@ -269,7 +269,7 @@ class Reconciliations:
         database does not have any more.
         """
         recorded, held = self.recorded(day) if old is None else _recorded_of(old), self.held(day)
-        untold = {spelled(one) for one in old.untold} if old else set[str]()
+        untold = {base64url(one) for one in old.untold} if old else set[str]()
         before = self.of(day)
         earlier = {
             one.party: one

@@ -31,13 +31,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from accounts.base64url import base64url
 from accounts.schema import Chance, Clock, UTCDateTime, metadata
 from accounts.subject import SubjectKind, Subjects
 from accounts.vault import Vault, sealed_as
 from consent.data_use import Channel, Outcome, Recorded, SubjectRole, Use
 from consent.purposes import purpose
 from consent.use_log import UseLog
-from consent.use_receipts import spelled
 
 LONGEST = timedelta(days=2 * 365)
 """Nothing is sealed for longer; a longer secret needs a new order, and a new entry."""
@@ -135,7 +135,7 @@ class Sealing:
                     "until": seal.until.isoformat(),
                     "case": hashlib.sha256(seal.case.encode()).hexdigest(),
                     "content": content_hash(salt, content),
-                    "to_oversight": spelled(encrypted),
+                    "to_oversight": base64url(encrypted),
                 },
             )
         )
@@ -148,7 +148,7 @@ class Sealing:
                 client_id=use.client_id,
                 seal_class=seal.seal_class.value,
                 until=seal.until,
-                commitment=spelled(recorded.commitment),
+                commitment=base64url(recorded.commitment),
                 content=kept,
             )
         )

@@ -83,11 +83,11 @@ class UseReceipts:
         members = {
             "crv": "Ed25519",
             "kty": "OKP",
-            "x": spelled(self.key.public_key().public_bytes_raw()),
+            "x": base64url(self.key.public_key().public_bytes_raw()),
         }
         # RFC 7638 §3: over exactly these members, in this order.
         digest = hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest()
-        return {**members, "kid": spelled(digest), "alg": ALGORITHM, "use": "sig"}
+        return {**members, "kid": base64url(digest), "alg": ALGORITHM, "use": "sig"}
 
     def single(self, entry: Recorded, register: str, request: bytes) -> str:
         """Return the receipt for the entry under which a register is asked this very request."""
@@ -98,16 +98,16 @@ class UseReceipts:
                 "aud": register,
                 "jti": entry.id,
                 "iat": int(entry.at.timestamp()),
-                "commitment": spelled(entry.commitment),
-                "attributes": spelled(entry.attributes),
-                "request": spelled(hashlib.sha256(request).digest()),
+                "commitment": base64url(entry.commitment),
+                "attributes": base64url(entry.attributes),
+                "request": base64url(hashlib.sha256(request).digest()),
             },
         )
 
     def batch(self, client_id: str, place: Place, at: datetime, taken: Sequence[Integrated]) -> str:
         """Return the receipts for what a relying party got, taken within one epoch."""
         # There are few.
-        names = {digest: spelled(digest) for digest in {one.attributes for one in taken}}
+        names = {digest: base64url(digest) for digest in {one.attributes for one in taken}}
         return self._signed(
             BATCH,
             {
@@ -121,7 +121,7 @@ class UseReceipts:
                         "id": one.id,
                         "at": one.at,
                         "channel": one.channel,
-                        "commitment": spelled(one.commitment),
+                        "commitment": base64url(one.commitment),
                         "attributes": names[one.attributes],
                         "log": one.log,
                         "leaf": one.leaf,
@@ -153,8 +153,8 @@ class UseReceipts:
 
     def _signed(self, kind: str, claims: dict[str, Any]) -> str:
         header = {"alg": ALGORITHM, "kid": self.jwk["kid"], "typ": kind}
-        message = ".".join(spelled(orjson.dumps(part)) for part in (header, claims))
-        return f"{message}.{spelled(self.key.sign(message.encode()))}"
+        message = ".".join(base64url(orjson.dumps(part)) for part in (header, claims))
+        return f"{message}.{base64url(self.key.sign(message.encode()))}"
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,3 @@ class KeptReceipts:
     def purge(self, before: datetime) -> int:
         """Remove the batches made before the moment; return how many."""
         return self._db.execute(delete(use_receipt).where(use_receipt.c.made_at < before)).rowcount
-
-
-def spelled(data: bytes) -> str:
-    """Return bytes in base64url without padding (RFC 7515 §2)."""
-    return base64url(data)

@@ -29,6 +29,7 @@ from sqlalchemy import (
     select,
 )
 
+from accounts.base64url import base64url
 from accounts.schema import Clock, UTCDateTime, metadata
 from consent.data_use import Channel, Outcome, Recorded, Use, UseEntry
 from consent.errors import ConsentError
@@ -36,7 +37,7 @@ from consent.ledger.tiles import WIDTH
 from consent.log_state import STREAM, STREAM_BYTES, LogState, span_of
 from consent.purposes import LEGAL_BASES, PURPOSES
 from consent.use_log import UseLog
-from consent.use_receipts import spelled, use_receipt
+from consent.use_receipts import use_receipt
 
 MOST_ITEMS = 1000
 _LEAD = timedelta(minutes=5)
@@ -198,7 +199,7 @@ class UseReports:
         if known is None:
             recorded = self._use_log.record(cited.use)
             self._keep(cited, recorded)
-            return Taken(cited.report_id, recorded.id, spelled(recorded.commitment), is_new=True)
+            return Taken(cited.report_id, recorded.id, base64url(recorded.commitment), is_new=True)
         if known.digest != cited.digest:
             raise BadReportError("id was used for another report")
         return Taken(cited.report_id, known.entry_id, known.commitment, is_new=False)
@@ -211,7 +212,7 @@ class UseReports:
                 digest=cited.digest,
                 cites=cited.original.id,
                 entry_id=recorded.id,
-                commitment=spelled(recorded.commitment),
+                commitment=base64url(recorded.commitment),
                 late=cited.late,
                 made_at=self._clock(),
             )

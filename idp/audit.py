@@ -23,7 +23,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MOST_CAUSES = 5
 REDACTED = "[redacted]"
 _GATHERING_SECONDS = 0.05
+"""So long a request's line waits for others."""
 _LOOKING_SECONDS = 0.2
+"""So soon it is seen that the process ends, where nothing waits."""
 _requests_are_logged = False
 _gathered: "_RequestLines | None" = None
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from accounts.attributes import SCOPES
+from accounts.base64url import base64url
 from consent.data_use import Channel
 from consent.sealing import Seal, SealClass, is_day
-from consent.use_receipts import spelled
 from idp.keys import KeyRing
 from idp.oidc import wire
 from idp.oidc.client_auth import InvalidClientError
@@ -187,7 +187,7 @@ def _with_entries(provider: Provider, answer: wire.Response) -> wire.Response:
     released = provider.disclosure.use_log.released
     if released and answer.status == 200:
         answer.headers["Use-Entry"] = ", ".join(
-            f'"{one.id}";c="{spelled(one.commitment)}"' for one in released
+            f'"{one.id}";c="{base64url(one.commitment)}"' for one in released
         )
     return answer
 

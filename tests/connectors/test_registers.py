@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accounts.attributes import Source
+from accounts.base64url import base64url
 from accounts.subject import IdentifierType
 from connectors.breaker import REST, TOLERANCE
 from connectors.protocol import Event, NotFound, Query, Record, Register, Unavailable
@@ -23,7 +24,7 @@ from connectors.registry import SERVICES, remote_registers
 from connectors.remote import RemoteRegister
 from connectors.simulation.server import Fault, Simulator
 from connectors.simulation.store import opened, publish
-from consent.use_receipts import Evidence, UseReceipts, spelled
+from consent.use_receipts import Evidence, UseReceipts
 from tests.connectors.contract import Known, RegisterContract
 from tests.support.clock import Clock
 from tests.support.registers import (
@@ -336,7 +337,7 @@ def test_no_receipt_no_data(registers: Registers) -> None:
     listed = registers.by_source[Source.POPULATION].answered(good.of.at.date(), 0, 1000)
     assert isinstance(listed, tuple)
     mine = [one for one in listed if one.entry == "e-1"]
-    assert [one.commitment for one in mine] == [spelled(good.of.commitment)]
+    assert [one.commitment for one in mine] == [base64url(good.of.commitment)]
     assert listed[-1].entry == ""
     after = registers.by_source[Source.POPULATION].answered(
         good.of.at.date(), listed[-1].sequence, 1000

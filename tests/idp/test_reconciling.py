@@ -15,13 +15,14 @@ from sqlalchemy import delete
 from structlog.testing import capture_logs
 
 from accounts.attributes import Source
+from accounts.base64url import base64url
 from accounts.subject import IdentifierType
 from connectors.protocol import Query, Record, Unavailable
 from connectors.simulation.server import Fault, Simulator
 from connectors.simulation.store import opened
 from consent.data_use import Recorded, data_use, subject_key
 from consent.reconciliation import Kind, Reconciled, Reconciliations
-from consent.use_receipts import Evidence, spelled
+from consent.use_receipts import Evidence
 from idp import archiving, ledger, reconciling
 from idp.services import Installation
 from tests.support.clock import Clock
@@ -105,7 +106,7 @@ def released(world: World, day: date) -> list[str]:
     """The commitments of the portal's entries of the day."""
     with world.transaction() as services:
         return [
-            spelled(entry.commitment)
+            base64url(entry.commitment)
             for entry in services.use_log.of_subject(world.subject_in(services, "lan"))
             if entry.use.client_id == "portal" and entry.at.date() == day
         ]
@@ -161,7 +162,7 @@ def test_a_release_that_was_never_logged_is_refused_or_found_the_next_day(
     assert isinstance(population.look_up(QUERY, ours, at), Record)
     result = compared(world, day)
     (one,) = [one for one in result.comparisons if one.party == "population"]
-    assert spelled(b"f" * 32) in one.gaps
+    assert base64url(b"f" * 32) in one.gaps
     assert one.unlogged >= 1
     with world.installation.engine.begin() as db:
         assert Reconciliations(db, world.installation.clock).of(day) == result
@@ -180,12 +181,12 @@ def test_what_a_relying_party_holds_and_the_record_lost_is_found(world: World, d
             )
         )
     world.tick(days=1)
-    assert told(world, day, [spelled(last.commitment)], "bank").status == 200
+    assert told(world, day, [base64url(last.commitment)], "bank").status == 200
     with capture_logs() as logged:
         (result,) = [one for one in reconciling.reconcile_due(world.installation) if one.day == day]
     (one,) = [one for one in result.comparisons if one.party == "bank"]
     assert (one.kind, one.unlogged, one.gaps) == (
-        Kind.RELYING_PARTY, 1, (spelled(last.commitment),),
+        Kind.RELYING_PARTY, 1, (base64url(last.commitment),),
     )  # fmt: skip
     (alarm,) = [line for line in logged if line["event"] == "reconciliation.unlogged"]
     assert (alarm["party"], alarm["unlogged"], alarm["audit"]) == ("bank", 1, "security")
@@ -212,7 +213,7 @@ def test_a_day_in_the_archive_is_compared_as_before(
     mine = released(world, day)
     world.tick(hours=12)
     # It holds all but one, and something that was never recorded.
-    invented = spelled(bytes(32))
+    invented = base64url(bytes(32))
     assert told(world, day, [*mine[1:], invented]).status == 200
     world.tick(hours=-12)
     before = compared(world, day)

@@ -9,9 +9,9 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import KeySet
 
+from accounts.base64url import base64url
 from consent.ledger import tiles
 from consent.log_state import LogState
-from consent.use_receipts import spelled
 from idp import ledger, upkeep
 from idp.services import UncommittedEntryError
 from tests.support.relying_party import Answer
@@ -64,7 +64,7 @@ def test_every_answer_names_its_entry_and_the_receipt_follows(world: World) -> N
         "id_token", "userinfo", "id_token", "introspection",
     ]  # fmt: skip
     # It tells nothing of whom it is, and of the names a hash; the leaf is in the published log.
-    names = spelled(
+    names = base64url(
         hashlib.sha256(json.dumps(sorted(read.body)).replace(" ", "").encode()).digest()
     )
     assert receipts[1]["attributes"] == names
